@@ -1,0 +1,49 @@
+/**
+ * The right edge, as the rest of the subscriber sees it: one link per gateway. What stands behind it batches
+ * frames, signs requests, keeps the clock offset and repeats unanswered frames with the same bytes and id.
+ */
+
+import type { Frame, Outcome } from '../../../shared/relay/batch.js';
+import type { Environment } from '../../../shared/relay/identity.js';
+
+/** What the gateway told about itself, once its statement has been checked. */
+export interface GatewayFacts {
+  /** 32-byte Ed25519 key of the gateway. */
+  readonly identityKey: Uint8Array;
+  /** The sealing key to use now. */
+  readonly sealing: { readonly keyId: Uint8Array; readonly publicKey: Uint8Array };
+  /** Topic → environments that the gateway serves. */
+  readonly apps: ReadonlyMap<string, readonly Environment[]>;
+}
+
+/** An endpoint of the gateway said no; `code` is one of relay.md §6, or `no-answer` when it could not be asked. */
+export class GatewayRefusal extends Error {
+  override readonly name = 'GatewayRefusal';
+  readonly code: string;
+  /** Seconds to wait before asking again, where the gateway said so. */
+  readonly retryAfter: number | undefined;
+
+  constructor(code: string, retryAfter?: number) {
+    super(code);
+    this.code = code;
+    this.retryAfter = retryAfter;
+  }
+}
+
+export interface GatewayLink {
+  /** Undefined until a statement with a valid sealing key is held: then the listener is not ready. */
+  readonly facts: GatewayFacts | undefined;
+  /** False while the gateway can't be reached or says `unavailable`; frames should be kept back then. */
+  readonly available: boolean;
+  /** Called whenever `available` turns true. */
+  onAvailable(listener: () => void): void;
+  /** POST /v1/capabilities. Rejects with `GatewayRefusal`. */
+  exchange(sealedToken: Uint8Array): Promise<{ capability: Uint8Array; deviceTag: Uint8Array }>;
+  /** POST /v1/capabilities/prove → the proven capability. Rejects with `GatewayRefusal` (`bad-code`: it is wrong). */
+  prove(capability: Uint8Array, code: Uint8Array): Promise<Uint8Array>;
+  /** POST /v1/capabilities/renew. Rejects with `GatewayRefusal`. */
+  renew(capability: Uint8Array): Promise<Uint8Array>;
+  /** Hands one frame over. Never rejects: no answer after repeats is outcome `unavailable`. */
+  push(frame: Frame): Promise<Outcome>;
+  close(): Promise<void>;
+}

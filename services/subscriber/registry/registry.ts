@@ -1,0 +1,50 @@
+/** Devices and subscriptions: all that the subscriber remembers, in memory only. No I/O. */
+import type { FollowStatus } from '../sources/source.js';
+import type { Device, DeviceEnvironment, Registration } from './device.js';
+
+/** One queue of one device. */
+export interface Subscription {
+  /** 24 random bytes. */
+  readonly id: Uint8Array;
+  readonly device: Device;
+  readonly status: FollowStatus;
+  /** Number by which source and wake engine refer to it. */
+  readonly ref: number;
+}
+
+/**
+ * Result of subscribing. `taken`: another registration's subscription of this queue is confirmed, or this device
+ * has it with another key. `prohibited`: the address may not be dialled. `servers`: too many new servers today.
+ * `full`: no room (per device or in all).
+ */
+export type SubscribeResult =
+  | { readonly subscription: Subscription; readonly isNew: boolean }
+  | { readonly refused: 'taken' | 'prohibited' | 'servers' | 'full' };
+
+export interface DeviceRegistry {
+  /** A new device in status `registered`; undefined when there is no room even after evicting unverified ones. */
+  register(registration: Registration): Device | undefined;
+  deviceById(tokenId: Uint8Array): Device | undefined;
+  /** The registration with the same listener, token and key: a repeated TNEW. */
+  deviceByRegistration(listener: string, tokenHash: Uint8Array, verifyKey: Uint8Array): Device | undefined;
+  /** TRPL: the new token in place of the old; false where another registration has it with the same key. */
+  replaceToken(
+    device: Device,
+    token: { tokenHash: Uint8Array; environment: DeviceEnvironment; sealedToken?: Uint8Array },
+  ): boolean;
+  /** Forgets a device, its subscriptions, its mailbox and secrets. */
+  remove(device: Device): void;
+  /** After a successful proof: forgets the other registrations of the same token at the same listener. */
+  removeOthers(device: Device): void;
+  /** The device's client has been here: its record lives another 30 days. */
+  touch(device: Device): void;
+  setCheckMinutes(device: Device, minutes: number): void;
+}
+
+/** @typeParam Address what a source listens at */
+export interface SubscriptionRegistry<Address, Credentials> {
+  /** Idempotent for the same device, address and credentials. */
+  subscribe(device: Device, address: Address, credentials: Credentials): SubscribeResult;
+  subscriptionById(id: Uint8Array): Subscription | undefined;
+  unsubscribe(subscription: Subscription): void;
+}

@@ -1,0 +1,97 @@
+/**
+ * Metrics from typed tables. Each part exports one table (name → kind, help, labels with all their values), so a
+ * misspelt name or an open-ended label does not compile, and the documentation can be printed from the tables.
+ */
+import { Counter, Gauge, Histogram, Registry } from 'prom-client';
+
+type Labels = Readonly<Record<string, readonly string[]>>;
+
+export interface MetricSpec {
+  readonly kind: 'counter' | 'gauge' | 'histogram';
+  readonly help: string;
+  /** Label → the closed set of its values. */
+  readonly labels?: Labels;
+  /** Upper bounds of a histogram, in the unit that its name ends with. */
+  readonly buckets?: readonly number[];
+}
+
+export type MetricTable = Readonly<Record<string, MetricSpec>>;
+
+type LabelValues<S extends MetricSpec> = S['labels'] extends Labels
+  ? { readonly [L in keyof S['labels']]: S['labels'][L][number] }
+  : undefined;
+type With<S extends MetricSpec, Rest extends unknown[]> = S['labels'] extends Labels
+  ? [labels: LabelValues<S>, ...Rest]
+  : Rest;
+
+export interface CounterHandle<S extends MetricSpec> {
+  inc(...args: With<S, [by?: number]>): void;
+}
+export interface GaugeHandle<S extends MetricSpec> {
+  set(...args: With<S, [value: number]>): void;
+}
+export interface HistogramHandle<S extends MetricSpec> {
+  observe(...args: With<S, [value: number]>): void;
+}
+
+export type MetricHandles<T extends MetricTable> = {
+  readonly [N in keyof T]: T[N]['kind'] extends 'counter'
+    ? CounterHandle<T[N]>
+    : T[N]['kind'] extends 'gauge'
+      ? GaugeHandle<T[N]>
+      : HistogramHandle<T[N]>;
+};
+
+/** One process's metrics, all under one prefix (`porchlight_gateway_`). */
+export class Metrics {
+  private readonly registry = new Registry();
+  private readonly prefix: string;
+
+  constructor(prefix: string) {
+    this.prefix = prefix;
+  }
+
+  /** Registers a part's table and returns a handle for each name. */
+  add<const T extends MetricTable>(table: T): MetricHandles<T> {
+    const handles: Record<string, unknown> = {};
+    for (const [name, spec] of Object.entries(table)) handles[name] = this.handle(name, spec);
+    return handles as MetricHandles<T>;
+  }
+
+  /** The Prometheus text format. */
+  text(): Promise<string> {
+    return this.registry.metrics();
+  }
+
+  private handle(name: string, spec: MetricSpec): unknown {
+    const config = {
+      name: this.prefix + name,
+      help: spec.help,
+      labelNames: Object.keys(spec.labels ?? {}),
+      registers: [this.registry],
+    };
+    const labelled = spec.labels !== undefined;
+    if (spec.kind === 'counter') {
+      const metric = new Counter(config);
+      return {
+        inc: labelled
+          ? (labels: Record<string, string>, by = 1) => metric.inc(labels, by)
+          : (by = 1) => metric.inc(by),
+      };
+    }
+    if (spec.kind === 'gauge') {
+      const metric = new Gauge(config);
+      return {
+        set: labelled
+          ? (labels: Record<string, string>, value: number) => metric.set(labels, value)
+          : (value: number) => metric.set(value),
+      };
+    }
+    const metric = new Histogram({ ...config, buckets: [...(spec.buckets ?? [])] });
+    return {
+      observe: labelled
+        ? (labels: Record<string, string>, value: number) => metric.observe(labels, value)
+        : (value: number) => metric.observe(value),
+    };
+  }
+}
