@@ -63,7 +63,7 @@ export class VirtualClock implements Clock {
   after(ms: number, run: () => void): Timer {
     const timer = { at: this.elapsed + Math.max(0, ms), id: this.nextId++, run };
     this.timers.push(timer);
-    return { cancel: () => void (this.timers = this.timers.filter((t) => t !== timer)) };
+    return { cancel: () => this.drop(timer) };
   }
 
   /** Sets the wall clock without letting time pass, as an operator or NTP would. */
@@ -77,7 +77,7 @@ export class VirtualClock implements Clock {
     await settle();
     for (let timer = this.due(end); timer; timer = this.due(end)) {
       this.pass(Math.max(0, timer.at - this.elapsed));
-      this.timers = this.timers.filter((t) => t !== timer);
+      this.drop(timer);
       timer.run();
       await settle();
     }
@@ -90,6 +90,10 @@ export class VirtualClock implements Clock {
       if (t.at <= end && (!first || t.at < first.at || (t.at === first.at && t.id < first.id))) first = t;
     }
     return first;
+  }
+
+  private drop(timer: { id: number }): void {
+    this.timers = this.timers.filter((t) => t.id !== timer.id);
   }
 
   private pass(ms: number): void {
