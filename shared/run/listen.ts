@@ -1,0 +1,18 @@
+/** `host:port` of a listener, as configurations write it. */
+export interface ListenAddress {
+  readonly host: string;
+  readonly port: number;
+}
+
+const FORM = /^(?:\[([0-9a-fA-F:.]+)\]|([^\s:[\]]+)):(\d{1,5})$/;
+
+/** `127.0.0.1:8443`, `[::1]:8443`, `name:8443`; undefined where it is something else. */
+export function parseListen(text: string): ListenAddress | undefined {
+  const match = FORM.exec(text);
+  const port = Number(match?.[3]);
+  const host = match?.[1] ?? match?.[2];
+  return host !== undefined && port <= 65_535 ? { host, port } : undefined;
+}
+
+export const formatListen = ({ host, port }: ListenAddress): string =>
+  host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`;
