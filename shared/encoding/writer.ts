@@ -26,7 +26,8 @@ export class Writer {
   }
 
   u8(value: number): this {
-    this.buffer[this.room(1)] = checked(value, 0xff);
+    const at = this.room(1); // first: it may replace the buffer
+    this.buffer[at] = checked(value, 0xff);
     return this;
   }
 
