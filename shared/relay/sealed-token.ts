@@ -1,0 +1,132 @@
+/**
+ * A device token sealed to the gateway's key (relay.md §3): the only form in which a token leaves the machine that
+ * got it. HPKE base mode on our own crypto; the plaintext is overwritten as soon as it is sealed.
+ */
+import type { Crypto } from '../crypto/crypto.js';
+import { hpkeOpen, hpkeSeal } from '../crypto/hpke.js';
+import { type Bytes, concat, utf8, wipe } from '../encoding/bytes.js';
+import { DecodeError, decodeAll, Reader } from '../encoding/reader.js';
+import { PUBLIC_KEY_SIZE } from './constants.js';
+import {
+  APP_TAG_SIZE,
+  ENVIRONMENTS,
+  type Environment,
+  environmentCode,
+  SUBSCRIBER_TAG_SIZE,
+} from './identity.js';
+
+export const SEALED_TOKEN_SIZE = 229;
+export const KEY_ID_SIZE = 4;
+export const MAX_TOKEN_SIZE = 100;
+/** A sealed token older than this is refused (relay.md §3). */
+export const SEALED_TOKEN_LIFE_SECONDS = 24 * 3600;
+
+const VERSION = 1;
+const PLAINTEXT_SIZE = 176;
+const PREFIX_SIZE = 1 + KEY_ID_SIZE;
+const ENC_SIZE = 32;
+const TAIL_SIZE = 13;
+const INFO = utf8('porchlight token v1');
+
+/** A gateway's X25519 sealing key, as its statement advertises it. */
+export interface SealingKey {
+  /** 4 bytes. */
+  readonly keyId: Uint8Array;
+  /** 32 bytes. */
+  readonly publicKey: Uint8Array;
+}
+
+export interface TokenFields {
+  readonly environment: Environment;
+  /** SHA-256(topic)[0..8]. */
+  readonly appTag: Uint8Array;
+  /** Unix seconds. */
+  readonly createdAt: number;
+  /** The subscriber that may exchange it, 16 bytes. */
+  readonly subscriberTag: Uint8Array;
+  /** The phone's Ed25519 key, 32 bytes; zeros from a stock client. */
+  readonly ownerKey: Uint8Array;
+  /** 1 to 100 bytes: decoded from Apple's hex; in the test environment the text as it is. */
+  readonly token: Uint8Array;
+}
+
+/** Seals; 229 bytes. Throws `RangeError` on wrong sizes. The caller still owns, and wipes, `fields.token`. */
+export function encodeSealedToken(crypto: Crypto, key: SealingKey, fields: TokenFields): Uint8Array {
+  const aad = concat(Uint8Array.of(VERSION), sized(key.keyId, KEY_ID_SIZE));
+  const plaintext = encodeFields(fields);
+  try {
+    const { enc, ciphertext } = hpkeSeal(crypto, key.publicKey, INFO, aad, plaintext);
+    return concat(aad, enc, ciphertext);
+  } finally {
+    wipe(plaintext);
+  }
+}
+
+/** The id of the key that a sealed token was sealed to (a view). Throws `DecodeError` where it isn't one. */
+export function sealedTokenKeyId(sealed: Bytes): Uint8Array {
+  if (sealed.length !== SEALED_TOKEN_SIZE) throw new DecodeError('sealed token size');
+  const reader = new Reader(sealed);
+  if (reader.u8() !== VERSION) throw new DecodeError('unknown version');
+  return reader.take(KEY_ID_SIZE);
+}
+
+/**
+ * Opens with the private key (32) that `sealedTokenKeyId` names; undefined where it is not sealed to that key.
+ * The fields are copies: the caller wipes `fields.token`. Throws `DecodeError` on a wrong layout.
+ */
+export function openSealedToken(crypto: Crypto, privateKey: Bytes, sealed: Bytes): TokenFields | undefined {
+  sealedTokenKeyId(sealed);
+  const aad = sealed.subarray(0, PREFIX_SIZE);
+  const enc = sealed.subarray(PREFIX_SIZE, PREFIX_SIZE + ENC_SIZE);
+  const ciphertext = sealed.subarray(PREFIX_SIZE + ENC_SIZE);
+  const plaintext = hpkeOpen(crypto, privateKey, enc, INFO, aad, ciphertext);
+  if (plaintext === undefined) return undefined;
+  try {
+    return decodeAll(plaintext, readFields);
+  } finally {
+    wipe(plaintext);
+  }
+}
+
+function encodeFields(fields: TokenFields): Uint8Array {
+  const { token } = fields;
+  if (token.length < 1 || token.length > MAX_TOKEN_SIZE) throw new RangeError('token length');
+  const out = new Uint8Array(PLAINTEXT_SIZE);
+  const view = new DataView(out.buffer);
+  out[0] = VERSION;
+  out[1] = environmentCode(fields.environment);
+  out.set(sized(fields.appTag, APP_TAG_SIZE), 2);
+  view.setUint32(10, fields.createdAt);
+  out.set(sized(fields.subscriberTag, SUBSCRIBER_TAG_SIZE), 14);
+  out.set(sized(fields.ownerKey, PUBLIC_KEY_SIZE), 30);
+  out[62] = token.length;
+  out.set(token, 63);
+  return out;
+}
+
+function readFields(reader: Reader): TokenFields {
+  if (reader.u8() !== VERSION) throw new DecodeError('unknown version');
+  const environment = ENVIRONMENTS[reader.u8()];
+  if (environment === undefined) throw new DecodeError('unknown environment');
+  const appTag = reader.take(APP_TAG_SIZE).slice();
+  const createdAt = reader.u32();
+  const subscriberTag = reader.take(SUBSCRIBER_TAG_SIZE).slice();
+  const ownerKey = reader.take(PUBLIC_KEY_SIZE).slice();
+  const token = readToken(reader).slice();
+  if (reader.take(TAIL_SIZE).some((byte) => byte !== 0)) throw new DecodeError('padding');
+  return { environment, appTag, createdAt, subscriberTag, ownerKey, token };
+}
+
+/** `length u8 (1..100) · token[100]`, the rest zeros: one token has one encoding. Returns a view. */
+export function readToken(reader: Reader): Uint8Array {
+  const length = reader.u8();
+  const field = reader.take(MAX_TOKEN_SIZE);
+  if (length < 1 || length > MAX_TOKEN_SIZE) throw new DecodeError('token length');
+  for (let i = length; i < MAX_TOKEN_SIZE; i++) if (field[i] !== 0) throw new DecodeError('padding');
+  return field.subarray(0, length);
+}
+
+function sized(bytes: Bytes, size: number): Bytes {
+  if (bytes.length !== size) throw new RangeError(`expected ${size} bytes`);
+  return bytes;
+}
