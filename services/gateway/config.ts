@@ -1,0 +1,136 @@
+/** The gateway's configuration: keys, defaults, units. The file holds no secret, only names of secret files. */
+import { z } from 'zod';
+import { fromBase64url } from '../../shared/encoding/base64url.js';
+import { PUBLIC_KEY_SIZE } from '../../shared/relay/constants.js';
+import { ENVIRONMENTS } from '../../shared/relay/identity.js';
+import { parseListen } from '../../shared/run/listen.js';
+
+const listen = z.string().transform((text, context) => {
+  const address = parseListen(text);
+  if (address !== undefined) return address;
+  context.addIssue({ code: 'custom', message: 'expected HOST:PORT, for example 0.0.0.0:443 or [::]:443' });
+  return z.NEVER;
+});
+
+const publicKey = z.string().transform((text, context): Uint8Array => {
+  const key = fromBase64url(text);
+  if (key?.length === PUBLIC_KEY_SIZE) return key;
+  context.addIssue({ code: 'custom', message: 'expected the base64url of a 32-byte Ed25519 public key' });
+  return z.NEVER;
+});
+
+const name = z.string().regex(/^[a-z0-9-]{1,32}$/, 'expected 1 to 32 of a-z, 0-9 and -');
+const appleId = z.string().regex(/^[A-Z0-9]{10}$/, 'expected 10 of A-Z and 0-9');
+const count = (fallback: number, max: number) => z.int().min(1).max(max).default(fallback);
+
+/** A provider key of Apple's, as downloaded from the developer account. */
+const key = z.strictObject({
+  name,
+  /** The .p8 file, mode 0600. */
+  file: z.string(),
+  key_id: appleId,
+  team_id: appleId,
+});
+
+const app = z.strictObject({
+  /** Bundle id. */
+  topic: z.string().regex(/^[A-Za-z0-9.-]{1,155}$/, 'expected a bundle id such as chat.example.app'),
+  environments: z.array(z.enum(ENVIRONMENTS)).min(1).default(['production', 'sandbox']),
+  /** Name of one of the keys. */
+  key: name,
+  profile: z.enum(['simplex']).default('simplex'),
+  /** All that a phone shows when the app's extension could not open the push. */
+  visible_text: z.string().min(1).max(200).default('Encrypted message or another app event'),
+  category: z
+    .string()
+    .regex(/^[A-Za-z0-9._-]{1,64}$/, 'expected 1 to 64 of A-Z, a-z, 0-9, dot, - and _')
+    .default('NTF_CAT_CHECK_MESSAGE'),
+});
+
+const tls = z.strictObject({
+  /** PEM file: the certificate and those that lead from it to its authority. */
+  certificate: z.string(),
+  /** PEM file, mode 0600. */
+  private_key: z.string(),
+});
+
+export const gatewayConfigSchema = z
+  .strictObject({
+    /** Ed25519 key, PKCS#8 PEM, mode 0600. */
+    identity_key: z.string(),
+    /** Folder of mode 0700 for what the gateway makes itself: sealing keys, epoch roots, hash keys. */
+    state: z.string(),
+    listen: listen.prefault('0.0.0.0:8443'),
+    /** Without it plain HTTP/1.1 is spoken, for a proxy on the same machine. */
+    tls: tls.optional(),
+    observe: z.strictObject({ listen: listen.prefault('127.0.0.1:9601') }).prefault({}),
+    log: z
+      .strictObject({
+        level: z.enum(['debug', 'info', 'warn', 'error']).default('info'),
+        format: z.enum(['json', 'text']).default('text'),
+      })
+      .prefault({}),
+    subscribers: z
+      .strictObject({
+        /** `open`: whoever signs; `listed`: the keys below and no others. */
+        mode: z.enum(['open', 'listed']).default('open'),
+        keys: z.array(publicKey).max(10_000).default([]),
+      })
+      .prefault({}),
+    limits: z
+      .strictObject({
+        /** Open connections, in all and of one IPv4 address or IPv6 /64. */
+        connections: count(10_000, 1_000_000),
+        connections_per_address: count(64, 1_000_000),
+        /** Failed checks of one address that go through at once; then one a second. */
+        failures_per_address: count(60, 1_000_000),
+        /** Requests and frames a second of all subscribers without a proven device together, and ten times that at once. */
+        newcomer_rate: count(500, 1_000_000),
+        /** Frames a second that every other subscriber has; each proven device adds one. */
+        subscriber_rate: count(200, 1_000_000),
+        /** Requests running at once, of one subscriber. */
+        requests_per_subscriber: count(64, 10_000),
+        /** Subscribers with proven devices that are remembered. */
+        subscribers: count(20_000, 1_000_000),
+        /** Nonces kept for one subscriber, and for all newcomers together. */
+        nonces_per_subscriber: count(100_000, 10_000_000),
+        /** Frame ids kept for 10 minutes, of all subscribers together; newcomers have a tenth more. */
+        frame_ids: count(200_000, 10_000_000),
+        /** Devices whose limits are kept. */
+        devices: count(200_000, 10_000_000),
+        /** Pushes handed to APNs and not answered yet. */
+        pushes_in_flight: count(10_000, 1_000_000),
+      })
+      .prefault({}),
+    keys: z.array(key).min(1).max(64),
+    apps: z.array(app).min(1).max(256),
+    /** Where environment `test` sends; without it, no app may name that environment. */
+    test_environment: z
+      .strictObject({
+        url: z.url({ protocol: /^https$/ }),
+        /** PEM file of the authority that signed the test server's certificate. */
+        ca_file: z.string().optional(),
+      })
+      .optional(),
+  })
+  .superRefine((config, context) => {
+    const wrong = (path: (string | number)[], message: string): void =>
+      context.addIssue({ code: 'custom', path, message });
+    const keys = new Set(config.keys.map((k) => k.name));
+    if (keys.size < config.keys.length) wrong(['keys'], 'expected different names');
+    if (new Set(config.apps.map((a) => a.topic)).size < config.apps.length) {
+      wrong(['apps'], 'expected different topics');
+    }
+    config.apps.forEach((a, i) => {
+      if (!keys.has(a.key)) wrong(['apps', i, 'key'], 'expected the name of one of the keys');
+      if (a.environments.includes('test') && config.test_environment === undefined) {
+        wrong(['apps', i, 'environments'], 'expected a table test_environment for environment test');
+      }
+    });
+    if (config.subscribers.mode === 'listed' && config.subscribers.keys.length === 0) {
+      wrong(['subscribers', 'keys'], 'expected at least one key in mode listed');
+    }
+  });
+
+export type GatewayConfig = z.output<typeof gatewayConfigSchema>;
+export type AppConfig = GatewayConfig['apps'][number];
