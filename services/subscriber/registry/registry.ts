@@ -27,6 +27,11 @@ export interface DeviceRegistry {
   deviceById(tokenId: Uint8Array): Device | undefined;
   /** The registration with the same listener, token and key: a repeated TNEW. */
   deviceByRegistration(listener: string, tokenHash: Uint8Array, verifyKey: Uint8Array): Device | undefined;
+  /**
+   * A repeated TNEW brings the same token sealed anew, for when the device's capability is lost or refused
+   * (design §4.1). A device that is `invalid` is `registered` again; any other status stays.
+   */
+  resealToken(device: Device, sealedToken: Uint8Array): void;
   /** TRPL: the new token in place of the old; false where another registration has it with the same key. */
   replaceToken(
     device: Device,
