@@ -43,7 +43,11 @@ export interface GatewayLink {
   prove(capability: Uint8Array, code: Uint8Array): Promise<Uint8Array>;
   /** POST /v1/capabilities/renew. Rejects with `GatewayRefusal`. */
   renew(capability: Uint8Array): Promise<Uint8Array>;
-  /** Hands one frame over. Never rejects: no answer after repeats is outcome `unavailable`. */
+  /**
+   * Hands one frame over; its arrays must stay as they are until the outcome is there. Never rejects: no answer
+   * after repeats is outcome `unavailable`. Whoever sees that outcome finds `available` false and is told when it
+   * turns true. A full queue is `later`, reason `load`.
+   */
   push(frame: Frame): Promise<Outcome>;
   close(): Promise<void>;
 }

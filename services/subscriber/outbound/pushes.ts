@@ -1,0 +1,42 @@
+/** One push request: frames in, outcomes out as they stream back (relay.md §6). Never rejects. */
+import { wipe } from '../../../shared/encoding/bytes.js';
+import { encodeBatch, type Frame, type Outcome } from '../../../shared/relay/batch.js';
+import { CONTENT_TYPE, PATHS } from '../../../shared/relay/constants.js';
+import { AnswerStream } from './answers.js';
+import type { RequestResult } from './batcher.js';
+import type { HttpResponse } from './http.js';
+import { problemOf, retryAfter, type SignedClient } from './signed-client.js';
+
+/** Longest silence while frames are unanswered; the gateway's own deadline towards Apple is shorter. */
+const SILENCE_MS = 20_000;
+/** A 429 without Retry-After. */
+const DEFAULT_RETRY_AFTER = 60;
+
+/** Sends a batch; no frames at all is a hello. */
+export async function sendBatch(
+  client: SignedClient,
+  frames: readonly Frame[],
+  answer: (index: number, outcome: Outcome) => void,
+): Promise<RequestResult> {
+  const body = encodeBatch(frames);
+  const answers = new AnswerStream(answer);
+  try {
+    const stream = (chunk: Uint8Array): void => answers.feed(chunk);
+    return resultOf(await client.post({ path: PATHS.push, body, timeoutMs: SILENCE_MS, stream }));
+  } catch {
+    return { kind: 'no-answer' };
+  } finally {
+    answers.end();
+    wipe(body);
+  }
+}
+
+function resultOf(response: HttpResponse): RequestResult {
+  const { status, headers } = response;
+  if (status === 200) return { kind: headers['content-type'] === CONTENT_TYPE ? 'done' : 'no-answer' };
+  if (status === 429) return { kind: 'later', after: retryAfter(response) ?? DEFAULT_RETRY_AFTER };
+  if (status === 503) return { kind: 'unavailable' };
+  const code = problemOf(response);
+  // A replay is answered by a fresh nonce; what names no code comes from something in between.
+  return { kind: code === undefined || code === 'replay' ? 'no-answer' : 'refused' };
+}
