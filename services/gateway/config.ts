@@ -12,12 +12,12 @@ const listen = z.string().transform((text, context) => {
   return z.NEVER;
 });
 
-const publicKey = z.string().transform((text, context): Uint8Array => {
-  const key = fromBase64url(text);
-  if (key?.length === PUBLIC_KEY_SIZE) return key;
-  context.addIssue({ code: 'custom', message: 'expected the base64url of a 32-byte Ed25519 public key' });
-  return z.NEVER;
-});
+const publicKey = z
+  .string()
+  .refine(
+    (text) => fromBase64url(text)?.length === PUBLIC_KEY_SIZE,
+    'expected the base64url of a 32-byte Ed25519 public key',
+  );
 
 const name = z.string().regex(/^[a-z0-9-]{1,32}$/, 'expected 1 to 32 of a-z, 0-9 and -');
 const appleId = z.string().regex(/^[A-Z0-9]{10}$/, 'expected 10 of A-Z and 0-9');
@@ -98,8 +98,8 @@ export const gatewayConfigSchema = z
         frame_ids: count(200_000, 10_000_000),
         /** Devices whose limits are kept. */
         devices: count(200_000, 10_000_000),
-        /** Pushes handed to APNs and not answered yet. */
-        pushes_in_flight: count(10_000, 1_000_000),
+        /** Pushes of one Apple key and environment that wait for Apple, 4 KB each. */
+        pushes_waiting: count(4_096, 1_000_000),
       })
       .prefault({}),
     keys: z.array(key).min(1).max(64),

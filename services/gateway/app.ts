@@ -1,0 +1,243 @@
+/** Composition root of the gateway: the only file that knows every part. */
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
+import type { Crypto } from '../../shared/crypto/crypto.js';
+import { readIdentityKey } from '../../shared/crypto/identity-key.js';
+import { loadCrypto } from '../../shared/crypto/load.js';
+import { fromBase64url } from '../../shared/encoding/base64url.js';
+import { latin1 } from '../../shared/encoding/bytes.js';
+import { gatewayFingerprint, subscriberTag } from '../../shared/relay/identity.js';
+import { type Clock, systemClock, type Timer } from '../../shared/run/clock.js';
+import { readSecretFile, writeSecretFile } from '../../shared/run/files.js';
+import { formatListen } from '../../shared/run/listen.js';
+import type { Log } from '../../shared/run/log.js';
+import { type MetricHandles, Metrics } from '../../shared/run/metrics.js';
+import { startObserving } from '../../shared/run/observe.js';
+import { Secret } from '../../shared/run/secret.js';
+import { createApnsEngine } from './apns/create.js';
+import type { ApnsEngine } from './apns/engine.js';
+import { apnsMetrics } from './apns/metrics.js';
+import { apnsEndpoints, apnsKeys } from './apns-keys.js';
+import { Apps } from './apps.js';
+import { Capabilities } from './capabilities/capabilities.js';
+import { Epochs } from './capabilities/epochs.js';
+import { KeyFolder } from './capabilities/key-folder.js';
+import { SealingKeys } from './capabilities/sealing-keys.js';
+import type { GatewayConfig } from './config.js';
+import { Admission } from './http/admission.js';
+import { startListener } from './http/listener.js';
+import { createRoutes } from './http/routes.js';
+import { Addresses } from './limits/addresses.js';
+import { DeviceLimits } from './limits/devices.js';
+import { FirstContacts } from './limits/first-contacts.js';
+import { Nonces } from './limits/nonces.js';
+import { Subscribers } from './limits/subscribers.js';
+import { gatewayMetrics } from './metrics.js';
+import { Pusher } from './push/pusher.js';
+import { Statements } from './statement.js';
+import { readTls } from './tls.js';
+
+const TAG_KEY_SIZE = 32;
+const SAMPLE_MS = 5_000;
+/** Pushes under way may end within this time when the gateway stops. */
+const CLOSE_GRACE_MS = 3_000;
+/** All accounts' nonces together, in multiples of what one may have. */
+const NONCE_SHARES = 10;
+
+export interface GatewayDeps {
+  readonly log: Log;
+  readonly clock?: Clock;
+  readonly crypto?: Crypto;
+  /** In place of the engine that talks to Apple. */
+  readonly engine?: ApnsEngine;
+}
+
+export interface Gateway {
+  readonly port: number;
+  readonly observePort: number;
+  /** Of the gateway's address. */
+  readonly fingerprint: string;
+  close(): Promise<void>;
+}
+
+/** Reads keys, checks that every push would fit, opens both listeners. Throws where anything is not usable. */
+export async function startGateway(config: GatewayConfig, deps: GatewayDeps): Promise<Gateway> {
+  const { log, clock = systemClock, crypto = await loadCrypto() } = deps;
+  log.info('crypto loaded', { backend: crypto.backend });
+  const metrics = new Metrics('porchlight_gateway_');
+  const handles = metrics.add(gatewayMetrics);
+  const identity = readIdentityKey(crypto, config.identity_key);
+  const tls = config.tls && readTls(crypto, config.tls);
+  const apps = new Apps(crypto, config.apps);
+  const engine = deps.engine ?? makeEngine(config, { crypto, clock, log, metrics });
+  const keys = openKeys(config, { crypto, clock, log });
+  const { subscribers, addresses, devices, nonces } = makeLimits(config, crypto, clock);
+
+  const capabilities = new Capabilities({
+    crypto,
+    clock,
+    ...keys,
+    serves: (tag, environment) => apps.find(tag, environment) !== undefined,
+  });
+  const statements = new Statements({
+    crypto,
+    clock,
+    identity,
+    apps: apps.all,
+    sealingKeys: keys.sealingKeys,
+    tlsSpki: tls?.spki,
+  });
+  // Makes the first keys, so that a folder that can't be written refuses the start.
+  keys.epochs.current();
+  statements.current();
+
+  const pusher = new Pusher({
+    crypto,
+    clock,
+    log,
+    metrics: handles,
+    apps,
+    capabilities,
+    devices,
+    subscribers,
+    engine,
+    firstContacts: new FirstContacts(clock),
+    frameIds: config.limits.frame_ids,
+  });
+  const fingerprint = gatewayFingerprint(crypto, identity.publicKey);
+  const admission = new Admission({
+    crypto,
+    clock,
+    addresses,
+    subscribers,
+    nonces,
+    fingerprint,
+    listed: listedTags(config, crypto),
+  });
+  const routes = createRoutes({
+    clock,
+    log,
+    metrics: handles,
+    addresses,
+    admission,
+    capabilities,
+    subscribers,
+    pusher,
+    statement: () => statements.current(),
+  });
+
+  const listener = await startListener({
+    listen: config.listen,
+    tls,
+    addresses,
+    metrics: handles,
+    fetch: (request, env) => routes.fetch(request, env),
+  });
+  const notReady = () => unreadyApps(apps, engine);
+  const observing = await startObserving({ listen: config.observe.listen, metrics, notReady });
+  log.info('listening', {
+    listen: formatListen({ ...config.listen, port: listener.port }),
+    name: fingerprint,
+  });
+  const sampling = sample(clock, () => {
+    handles.connections.set(addresses.connections);
+    handles.subscribers.set(subscribers.size);
+    handles.limited_devices.set(devices.size);
+    handles.frame_ids.set(pusher.remembered);
+    handles.nonces.set(nonces.size);
+    handles.body_bytes.set(admission.bodyBytes);
+  });
+
+  return {
+    port: listener.port,
+    observePort: observing.port,
+    fingerprint,
+    async close() {
+      sampling.cancel();
+      listener.stop();
+      await engine.close(CLOSE_GRACE_MS);
+      await Promise.all([listener.close(), observing.close()]);
+      keys.close();
+      devices.close();
+    },
+  };
+}
+
+interface Base {
+  readonly crypto: Crypto;
+  readonly clock: Clock;
+  readonly log: Log;
+}
+
+function makeEngine(config: GatewayConfig, base: Base & { metrics: Metrics }): ApnsEngine {
+  const metrics: MetricHandles<typeof apnsMetrics> = base.metrics.add(apnsMetrics);
+  return createApnsEngine({
+    ...base,
+    metrics,
+    keys: apnsKeys(config, base.log),
+    endpoints: apnsEndpoints(config),
+    limits: { queued: config.limits.pushes_waiting },
+  });
+}
+
+/** Everything that lives in the state folder. */
+function openKeys(config: GatewayConfig, base: Base) {
+  const folder = (name: string, label: string) => new KeyFolder(join(config.state, name), label);
+  const epochs = new Epochs({ ...base, folder: folder('epochs', 'epoch root') });
+  const sealingKeys = new SealingKeys({ ...base, folder: folder('sealing', 'sealing key') });
+  const tagKey = openTagKey(join(config.state, 'device-tag.key'), base.crypto);
+  const close = (): void => {
+    epochs.close();
+    sealingKeys.close();
+    tagKey.wipe();
+  };
+  return { epochs, sealingKeys, tagKey, close };
+}
+
+function openTagKey(file: string, crypto: Crypto): Secret {
+  if (!existsSync(file)) writeSecretFile(file, crypto.randomBytes(TAG_KEY_SIZE));
+  return new Secret('device tag key', Uint8Array.from(readSecretFile(file)));
+}
+
+function makeLimits({ limits }: GatewayConfig, crypto: Crypto, clock: Clock) {
+  const subscribers = new Subscribers({
+    clock,
+    capacity: limits.subscribers,
+    rate: limits.subscriber_rate,
+    newcomerRate: limits.newcomer_rate,
+    requests: limits.requests_per_subscriber,
+    newcomerRequests: limits.requests_per_subscriber,
+    nonces: limits.nonces_per_subscriber,
+  });
+  const addresses = new Addresses({
+    clock,
+    connections: limits.connections,
+    connectionsPerAddress: limits.connections_per_address,
+    failuresPerAddress: limits.failures_per_address,
+  });
+  const devices = new DeviceLimits({ crypto, clock, capacity: limits.devices });
+  return { subscribers, addresses, devices, nonces: new Nonces(limits.nonces_per_subscriber * NONCE_SHARES) };
+}
+
+function listedTags({ subscribers }: GatewayConfig, crypto: Crypto): ReadonlySet<string> | undefined {
+  if (subscribers.mode === 'open') return undefined;
+  return new Set(subscribers.keys.map((key) => latin1(subscriberTag(crypto, fromBase64url(key)!))));
+}
+
+/** Ready = pushes of every app may be expected to be taken in one of its environments. */
+function unreadyApps(apps: Apps, engine: ApnsEngine): string | undefined {
+  const isReady = apps.all.every(({ topic, environments }) =>
+    environments.some((environment) => engine.ready({ environment, topic })),
+  );
+  return isReady ? undefined : 'apns';
+}
+
+function sample(clock: Clock, take: () => void): Timer {
+  let timer: Timer;
+  const run = (): void => {
+    take();
+    timer = clock.after(SAMPLE_MS, run);
+  };
+  run();
+  return { cancel: () => timer.cancel() };
+}

@@ -1,0 +1,35 @@
+/** The apps this gateway serves, looked up by what stands in tokens and capabilities: tag and environment. */
+import type { Crypto } from '../../shared/crypto/crypto.js';
+import { type Bytes, latin1 } from '../../shared/encoding/bytes.js';
+import { appTag, type Environment } from '../../shared/relay/identity.js';
+import type { AppConfig } from './config.js';
+import { createSimplexProfile, type Profile } from './render/simplex.js';
+
+export interface App {
+  readonly topic: string;
+  readonly environments: readonly Environment[];
+  readonly profileName: AppConfig['profile'];
+  readonly profile: Profile;
+}
+
+export class Apps {
+  readonly all: readonly App[];
+  private readonly byTag = new Map<string, App>();
+
+  /** Throws `PayloadTooLarge` where an app's texts don't fit in a push. */
+  constructor(crypto: Crypto, configs: readonly AppConfig[]) {
+    this.all = configs.map((config) => ({
+      topic: config.topic,
+      environments: config.environments,
+      profileName: config.profile,
+      profile: createSimplexProfile(config),
+    }));
+    for (const app of this.all) this.byTag.set(latin1(appTag(crypto, app.topic)), app);
+  }
+
+  /** Undefined where the app is unknown or not served in that environment. */
+  find(tag: Bytes, environment: Environment): App | undefined {
+    const app = this.byTag.get(latin1(tag));
+    return app?.environments.includes(environment) ? app : undefined;
+  }
+}

@@ -1,0 +1,171 @@
+/**
+ * Who may ask: the checks of a signed request, cheapest first (design §6). The body is read only when the headers
+ * carry a good signature of someone whose allowance lasts; its digest, which was signed, is checked last.
+ */
+import type { Crypto } from '../../../shared/crypto/crypto.js';
+import { latin1 } from '../../../shared/encoding/bytes.js';
+import { FRAME_SIZE } from '../../../shared/relay/batch.js';
+import { CONTENT_TYPE, MAX_BODY_SIZE } from '../../../shared/relay/constants.js';
+import { subscriberTag } from '../../../shared/relay/identity.js';
+import type { ProblemCode } from '../../../shared/relay/problem.js';
+import {
+  contentDigest,
+  parseSignature,
+  type RequestSignature,
+  SIGNATURE_WINDOW_SECONDS,
+  verifySignature,
+} from '../../../shared/relay/signature.js';
+import { type Clock, seconds } from '../../../shared/run/clock.js';
+import type { Addresses } from '../limits/addresses.js';
+import type { Nonces } from '../limits/nonces.js';
+import type { Account, Subscribers } from '../limits/subscribers.js';
+import type { Signer } from '../push/pusher.js';
+
+/** Bodies being received or worked on, all together. */
+const MAX_BODY_BYTES = 256 * 1024 * 1024;
+
+/** A request that is answered with a problem. Carries no data of it. */
+export class Refusal extends Error {
+  override readonly name = 'Refusal';
+  readonly code: ProblemCode;
+  readonly retryAfter: number | undefined;
+
+  constructor(code: ProblemCode, retryAfter?: number) {
+    super(code);
+    this.code = code;
+    this.retryAfter = retryAfter;
+  }
+}
+
+/** What the checks need of an HTTP request. */
+export interface IncomingRequest {
+  readonly method: string;
+  readonly path: string;
+  /** With `?`. */
+  readonly query: string;
+  readonly header: (name: string) => string | undefined;
+  readonly body: () => Promise<Uint8Array>;
+  /** Address block that it came from. */
+  readonly block: string;
+}
+
+export interface Admitted {
+  readonly signer: Signer;
+  readonly body: Uint8Array;
+  /** To be called once when the request is done with. */
+  readonly leave: () => void;
+}
+
+export interface AdmissionOptions {
+  readonly crypto: Crypto;
+  readonly clock: Clock;
+  readonly addresses: Addresses;
+  readonly subscribers: Subscribers;
+  readonly nonces: Nonces;
+  /** This gateway's fingerprint. */
+  readonly fingerprint: string;
+  /** Tags of the subscribers that may ask, one character a byte; undefined = all. */
+  readonly listed: ReadonlySet<string> | undefined;
+}
+
+export class Admission {
+  private readonly options: AdmissionOptions;
+  private bytes = 0;
+
+  constructor(options: AdmissionOptions) {
+    this.options = options;
+  }
+
+  get bodyBytes(): number {
+    return this.bytes;
+  }
+
+  /** Lets a signed request in. Throws `Refusal`. */
+  async admit(request: IncomingRequest): Promise<Admitted> {
+    const { addresses } = this.options;
+    const blocked = addresses.blockedSeconds(request.block);
+    if (blocked > 0) throw new Refusal('rate', blocked);
+    try {
+      return await this.check(request);
+    } catch (error) {
+      const harmless = error instanceof Refusal && (error.code === 'rate' || error.code === 'unavailable');
+      if (!harmless) addresses.failed(request.block);
+      throw error;
+    }
+  }
+
+  private async check(request: IncomingRequest): Promise<Admitted> {
+    const length = announcedLength(request);
+    const signature = this.signature(request);
+    const signer = this.signer(signature);
+    const account = this.enter(signature, signer, length);
+    this.bytes += length;
+    const leave = () => {
+      this.bytes -= length;
+      account.leave();
+    };
+    try {
+      const body = await request.body();
+      const digest = contentDigest(this.options.crypto, body);
+      if (digest !== request.header('content-digest')) throw new Refusal('bad-signature');
+      return { signer, body, leave };
+    } catch (error) {
+      leave();
+      throw error instanceof Refusal ? error : new Refusal('bad-request');
+    }
+  }
+
+  /** The signature of the headers, within the window, meant for this gateway. */
+  private signature(request: IncomingRequest): RequestSignature {
+    const { crypto, clock, fingerprint } = this.options;
+    const header = (name: string) => request.header(name) ?? '';
+    const parsed = parseSignature(header('signature-input'), header('signature'));
+    if (parsed === undefined) throw new Refusal('bad-signature');
+    if (Math.abs(parsed.created - seconds(clock)) > SIGNATURE_WINDOW_SECONDS) throw new Refusal('clock');
+    const gateway = header('porchlight-gateway');
+    const signed = verifySignature(crypto, parsed, {
+      method: request.method,
+      authority: header('host').toLowerCase().replace(/:443$/, ''),
+      path: request.path,
+      query: request.query === '' ? '?' : request.query,
+      contentType: header('content-type'),
+      contentDigest: header('content-digest'),
+      gateway,
+    });
+    if (!signed || gateway !== fingerprint) throw new Refusal('bad-signature');
+    return parsed;
+  }
+
+  private signer({ publicKey }: RequestSignature): Signer {
+    const tag = subscriberTag(this.options.crypto, publicKey);
+    const tagText = latin1(tag);
+    const { listed } = this.options;
+    if (listed !== undefined && !listed.has(tagText)) throw new Refusal('not-listed');
+    return { tag, tagText };
+  }
+
+  /** Nonce, rate and concurrency; on return the request counts as running. */
+  private enter(signature: RequestSignature, signer: Signer, length: number): Account {
+    const { subscribers, nonces, clock, listed } = this.options;
+    // The operator's list is as good as a proven device.
+    const account = listed ? subscribers.establish(signer.tagText) : subscribers.account(signer.tagText);
+    const now = clock.monotonic();
+    const known = nonces.add(signer.tag, signature.nonce, account.nonces, now);
+    if (known === 'seen') throw new Refusal('replay');
+    if (known === 'full') throw new Refusal('rate', SIGNATURE_WINDOW_SECONDS);
+    if (this.bytes + length > MAX_BODY_BYTES) throw new Refusal('unavailable', 1);
+    const wait = account.enter(Math.max(1, Math.ceil(length / FRAME_SIZE)), now);
+    if (wait > 0) throw new Refusal('rate', wait);
+    return account;
+  }
+}
+
+/** Content-Length of a body of this version; every body has one. */
+function announcedLength(request: IncomingRequest): number {
+  if (request.header('content-type') !== CONTENT_TYPE) throw new Refusal('version');
+  const text = request.header('content-length') ?? '';
+  if (!/^\d{1,15}$/.test(text)) throw new Refusal('bad-request');
+  const length = Number(text);
+  if (length > MAX_BODY_SIZE) throw new Refusal('too-large');
+  return length;
+}

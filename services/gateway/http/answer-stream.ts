@@ -1,0 +1,53 @@
+/**
+ * The answer to a batch: one record as soon as each frame is done, in any order (relay.md §6). Records that are done
+ * in the same turn of the event loop leave together. At most 256 records, so nothing needs to be held back.
+ */
+
+import { concat } from '../../../shared/encoding/bytes.js';
+import { encodeAnswer, type Outcome } from '../../../shared/relay/batch.js';
+
+export class AnswerStream {
+  readonly body: ReadableStream<Uint8Array>;
+  private readonly finished: () => void;
+  private controller: ReadableStreamDefaultController<Uint8Array> | undefined;
+  private records: Uint8Array[] = [];
+  private left: number;
+
+  /** @param finished called once, when the last of `count` records was added, also after the reader has gone */
+  constructor(count: number, finished: () => void) {
+    this.left = count;
+    this.finished = finished;
+    this.body = new ReadableStream<Uint8Array>({
+      start: (controller) => {
+        this.controller = controller;
+      },
+      cancel: () => {
+        this.controller = undefined;
+        this.records = [];
+      },
+    });
+    if (count === 0) this.end();
+  }
+
+  add(index: number, outcome: Outcome): void {
+    if (this.controller !== undefined) {
+      this.records.push(encodeAnswer(index, outcome));
+      if (this.records.length === 1) setImmediate(() => this.flush());
+    }
+    this.left--;
+    if (this.left === 0) this.finished();
+  }
+
+  private flush(): void {
+    if (this.controller === undefined) return;
+    const { records } = this;
+    this.records = [];
+    this.controller.enqueue(records.length === 1 ? records[0]! : concat(...records));
+    if (this.left === 0) this.controller.close();
+  }
+
+  private end(): void {
+    this.controller?.close();
+    this.finished();
+  }
+}

@@ -1,0 +1,87 @@
+/**
+ * The socket side of the endpoints: HTTP/1.1 keep-alive over TLS, or plain behind a proxy. Counts connections by
+ * address before the handshake, and closes what stalls.
+ */
+import { createServer, type Server } from 'node:http';
+import { createServer as createTlsServer } from 'node:https';
+import type { AddressInfo, Socket } from 'node:net';
+import { getRequestListener } from '@hono/node-server';
+import { PROBLEM_TYPE, problemBody } from '../../../shared/relay/problem.js';
+import type { ListenAddress } from '../../../shared/run/listen.js';
+import type { MetricHandles } from '../../../shared/run/metrics.js';
+import { type Addresses, addressBlock } from '../limits/addresses.js';
+import type { gatewayMetrics } from '../metrics.js';
+
+const HANDSHAKE_MS = 10_000;
+const HEADERS_MS = 10_000;
+/** A whole request of 1 MiB; after this a stalled one is closed. */
+const REQUEST_MS = 30_000;
+const KEEP_ALIVE_MS = 120_000;
+const MAX_HEADER_SIZE = 8 * 1024;
+
+export interface ListenerOptions {
+  readonly listen: ListenAddress;
+  /** PEM texts; without them plain HTTP. */
+  readonly tls: { readonly cert: string; readonly key: Buffer } | undefined;
+  readonly addresses: Addresses;
+  readonly metrics: MetricHandles<typeof gatewayMetrics>;
+  readonly fetch: Parameters<typeof getRequestListener>[0];
+}
+
+export interface Listener {
+  readonly port: number;
+  /** Takes no new connections; requests under way go on. */
+  stop(): void;
+  /** Closes what is still open. */
+  close(): Promise<void>;
+}
+
+export async function startListener(options: ListenerOptions): Promise<Listener> {
+  const server = makeServer(options);
+  server.on('connection', (socket: Socket) => admit(options, socket));
+  const { host, port } = options.listen;
+  await new Promise<void>((resolve, reject) => {
+    server.once('error', reject);
+    server.listen(port, host, resolve);
+  });
+  const closed = new Promise<void>((resolve) => server.once('close', resolve));
+  return {
+    port: (server.address() as AddressInfo).port,
+    stop: () => {
+      server.close();
+      server.closeIdleConnections();
+    },
+    close: () => {
+      server.closeAllConnections();
+      return closed;
+    },
+  };
+}
+
+function makeServer({ tls, fetch }: ListenerOptions): Server {
+  const handle = getRequestListener(fetch, {
+    overrideGlobalObjects: false,
+    errorHandler: () =>
+      new Response(problemBody('bad-request'), { status: 400, headers: { 'content-type': PROBLEM_TYPE } }),
+  });
+  const limits = {
+    headersTimeout: HEADERS_MS,
+    requestTimeout: REQUEST_MS,
+    keepAliveTimeout: KEEP_ALIVE_MS,
+    maxHeaderSize: MAX_HEADER_SIZE,
+    noDelay: true,
+  };
+  if (tls === undefined) return createServer(limits, handle);
+  const secure = { ...tls, minVersion: 'TLSv1.2', handshakeTimeout: HANDSHAKE_MS } as const;
+  return createTlsServer({ ...limits, ...secure, ALPNProtocols: ['http/1.1'] }, handle);
+}
+
+function admit({ addresses, metrics }: ListenerOptions, socket: Socket): void {
+  const block = addressBlock(socket.remoteAddress);
+  if (!addresses.enter(block)) {
+    metrics.connections_refused_total.inc();
+    socket.destroy();
+    return;
+  }
+  socket.once('close', () => addresses.leave(block));
+}

@@ -1,0 +1,30 @@
+/** Metrics of the gateway's own parts. Labels are closed sets; none names a device, a subscriber or an app. */
+import { FRAME_KINDS, OUTCOMES, type OutcomeKind } from '../../shared/relay/batch.js';
+import { PROBLEM_CODES } from '../../shared/relay/problem.js';
+import type { MetricTable } from '../../shared/run/metrics.js';
+
+const OUTCOME_KINDS = Object.keys(OUTCOMES) as OutcomeKind[];
+const REASONS = [...new Set(Object.values(OUTCOMES).flat())];
+
+export const ENDPOINTS = ['gateway', 'capabilities', 'prove', 'renew', 'push'] as const;
+export type EndpointName = (typeof ENDPOINTS)[number];
+
+export const gatewayMetrics = {
+  requests_total: {
+    kind: 'counter',
+    help: 'Requests by endpoint and by what they were answered: `ok` or a problem.',
+    labels: { endpoint: ENDPOINTS, code: ['ok', ...PROBLEM_CODES] },
+  },
+  frames_total: {
+    kind: 'counter',
+    help: 'Push frames by kind and outcome.',
+    labels: { kind: FRAME_KINDS, outcome: OUTCOME_KINDS, reason: REASONS },
+  },
+  connections_refused_total: { kind: 'counter', help: 'Connections closed because of address limits.' },
+  connections: { kind: 'gauge', help: 'Open connections of subscribers.' },
+  subscribers: { kind: 'gauge', help: 'Subscribers with proven devices that are remembered.' },
+  limited_devices: { kind: 'gauge', help: 'Devices whose limits are counted today.' },
+  frame_ids: { kind: 'gauge', help: 'Frame ids remembered.' },
+  nonces: { kind: 'gauge', help: 'Nonces remembered.' },
+  body_bytes: { kind: 'gauge', help: 'Announced size of the request bodies being worked on.' },
+} as const satisfies MetricTable;

@@ -1,0 +1,78 @@
+/**
+ * From a frame and its opened capability to the request for Apple. Verification frames get their code here: the
+ * gateway draws it and boxes it under the key that the frame carries, so that the subscriber can't know it.
+ */
+import type { Crypto } from '../../../shared/crypto/crypto.js';
+import { wipe } from '../../../shared/encoding/bytes.js';
+import { type Frame, type FrameKind, PAYLOAD_SIZE } from '../../../shared/relay/batch.js';
+import { decodeVerificationPayload } from '../../../shared/relay/verification.js';
+import type { ApnsPush } from '../apns/engine.js';
+import type { App } from '../apps.js';
+import type { OpenCapability } from '../capabilities/capability.js';
+
+const TAG_SIZE = 16;
+const PADDED_SIZE = PAYLOAD_SIZE - TAG_SIZE;
+const PAD = 0x23;
+/** HSalsa20 used up the first 16 bytes of the nonce; the box is made under the rest (relay.md §5). */
+const NONCE_USED = 16;
+/** Apple stores for 30 days at most (apns.md §2). */
+const MAX_STORED_SECONDS = 30 * 24 * 3600;
+
+const BACKGROUND: Readonly<Record<FrameKind, boolean>> = {
+  verification: true,
+  check: true,
+  message: false,
+  alert: false,
+};
+
+/**
+ * The push of a frame. `code` is called for verification frames only; their key `m` is overwritten in the frame.
+ * Throws `DecodeError` where a verification frame's payload is something else. `now`: Unix seconds.
+ */
+export function renderPush(
+  crypto: Crypto,
+  frame: Frame,
+  open: OpenCapability,
+  app: App,
+  code: () => Uint8Array,
+  now: number,
+): ApnsPush {
+  const background = BACKGROUND[frame.kind];
+  return {
+    environment: open.environment,
+    topic: app.topic,
+    token: open.token,
+    pushType: background ? 'background' : 'alert',
+    priority: frame.urgent && !background ? 10 : 5,
+    expiration: Math.min(Math.max(frame.expiry, now), now + MAX_STORED_SECONDS),
+    ...(frame.slot > 0 && { collapseId: `${frame.kind}-${frame.slot}` }),
+    body: body(crypto, frame, app, code),
+    provenAt: open.proven ? open.provenAt : 0,
+  };
+}
+
+function body(crypto: Crypto, frame: Frame, app: App, code: () => Uint8Array): Uint8Array {
+  const { profile } = app;
+  switch (frame.kind) {
+    case 'message':
+      return profile.message(frame.nonce, frame.payload);
+    case 'check':
+      return profile.check;
+    case 'alert':
+      return profile.alert;
+    case 'verification':
+      return profile.verification(frame.nonce, boxCode(crypto, frame, code()));
+  }
+}
+
+/** u16 length, code, `#` to 2,912 bytes, then Salsa20-Poly1305 under `m`: what NaCl's box would be. */
+function boxCode(crypto: Crypto, frame: Frame, code: Uint8Array): Uint8Array {
+  const m = decodeVerificationPayload(frame.payload);
+  const padded = new Uint8Array(PADDED_SIZE).fill(PAD);
+  padded[0] = 0;
+  padded[1] = code.length;
+  padded.set(code, 2);
+  const box = crypto.salsa20Poly1305Seal(m, frame.nonce.subarray(NONCE_USED), padded);
+  wipe(padded, code, m);
+  return box;
+}
