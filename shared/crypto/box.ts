@@ -11,6 +11,9 @@ export const BOX_NONCE_LENGTH = 24;
 /** Bytes of padding's length field. */
 export const PAD_LENGTH_BYTES = 2;
 
+/** All that boxes need, so that other back ends than `Crypto`'s can open them too. */
+export type BoxCrypto = Pick<Crypto, 'hsalsa20' | 'secretboxSeal' | 'secretboxOpen'>;
+
 const PAD = 0x23; // '#'
 const MAX_LENGTH = 0xffff;
 const ZEROS = new Uint8Array(16);
@@ -34,11 +37,11 @@ export function unpad(bytes: Bytes): Uint8Array | undefined {
 }
 
 /** The secretbox key that belongs to a 32-byte secret: HSalsa20(secret, 0¹⁶). Whoever holds many boxes may keep it. */
-export const boxKey = (crypto: Crypto, secret: Bytes): Uint8Array => crypto.hsalsa20(secret, ZEROS);
+export const boxKey = (crypto: BoxCrypto, secret: Bytes): Uint8Array => crypto.hsalsa20(secret, ZEROS);
 
 /** Box of `message` padded to `paddedSize`: `paddedSize` + 16 bytes. Throws `RangeError` where it doesn't fit. */
 export function cbEncrypt(
-  crypto: Crypto,
+  crypto: BoxCrypto,
   secret: Bytes,
   nonce: Bytes,
   message: Bytes,
@@ -51,7 +54,7 @@ export function cbEncrypt(
 }
 
 /** Box of `message` as it is: 16 bytes longer. */
-export function cbEncryptNoPad(crypto: Crypto, secret: Bytes, nonce: Bytes, message: Bytes): Uint8Array {
+export function cbEncryptNoPad(crypto: BoxCrypto, secret: Bytes, nonce: Bytes, message: Bytes): Uint8Array {
   const key = boxKey(crypto, secret);
   const box = crypto.secretboxSeal(key, nonce, message);
   wipe(key);
@@ -59,14 +62,14 @@ export function cbEncryptNoPad(crypto: Crypto, secret: Bytes, nonce: Bytes, mess
 }
 
 /** The unpadded message of a box (a view into memory of its own); `undefined` where it is forged or wrongly padded. */
-export function cbDecrypt(crypto: Crypto, secret: Bytes, nonce: Bytes, box: Bytes): Uint8Array | undefined {
+export function cbDecrypt(crypto: BoxCrypto, secret: Bytes, nonce: Bytes, box: Bytes): Uint8Array | undefined {
   const padded = cbDecryptNoPad(crypto, secret, nonce, box);
   return padded && unpad(padded);
 }
 
 /** What an unpadded box holds; `undefined` where it is forged. */
 export function cbDecryptNoPad(
-  crypto: Crypto,
+  crypto: BoxCrypto,
   secret: Bytes,
   nonce: Bytes,
   box: Bytes,
