@@ -3,14 +3,13 @@ import { z } from 'zod';
 import { fromBase64url } from '../../shared/encoding/base64url.js';
 import { PUBLIC_KEY_SIZE } from '../../shared/relay/constants.js';
 import { ENVIRONMENTS } from '../../shared/relay/identity.js';
-import { parseListen } from '../../shared/run/listen.js';
-
-const listen = z.string().transform((text, context) => {
-  const address = parseListen(text);
-  if (address !== undefined) return address;
-  context.addIssue({ code: 'custom', message: 'expected HOST:PORT, for example 0.0.0.0:443 or [::]:443' });
-  return z.NEVER;
-});
+import {
+  limitField,
+  listenField,
+  logSection,
+  nameField,
+  observeSection,
+} from '../../shared/run/config-fields.js';
 
 const publicKey = z
   .string()
@@ -19,13 +18,11 @@ const publicKey = z
     'expected the base64url of a 32-byte Ed25519 public key',
   );
 
-const name = z.string().regex(/^[a-z0-9-]{1,32}$/, 'expected 1 to 32 of a-z, 0-9 and -');
 const appleId = z.string().regex(/^[A-Z0-9]{10}$/, 'expected 10 of A-Z and 0-9');
-const count = (fallback: number, max: number) => z.int().min(1).max(max).default(fallback);
 
 /** A provider key of Apple's, as downloaded from the developer account. */
 const key = z.strictObject({
-  name,
+  name: nameField,
   /** The .p8 file, mode 0600. */
   file: z.string(),
   key_id: appleId,
@@ -37,7 +34,7 @@ const app = z.strictObject({
   topic: z.string().regex(/^[A-Za-z0-9.-]{1,155}$/, 'expected a bundle id such as chat.example.app'),
   environments: z.array(z.enum(ENVIRONMENTS)).min(1).default(['production', 'sandbox']),
   /** Name of one of the keys. */
-  key: name,
+  key: nameField,
   profile: z.enum(['simplex']).default('simplex'),
   /** All that a phone shows when the app's extension could not open the push. */
   visible_text: z.string().min(1).max(200).default('Encrypted message or another app event'),
@@ -60,16 +57,11 @@ export const gatewayConfigSchema = z
     identity_key: z.string(),
     /** Folder of mode 0700 for what the gateway makes itself: sealing keys, epoch roots, hash keys. */
     state: z.string(),
-    listen: listen.prefault('0.0.0.0:8443'),
+    listen: listenField.prefault('0.0.0.0:8443'),
     /** Without it plain HTTP/1.1 is spoken, for a proxy on the same machine. */
     tls: tls.optional(),
-    observe: z.strictObject({ listen: listen.prefault('127.0.0.1:9601') }).prefault({}),
-    log: z
-      .strictObject({
-        level: z.enum(['debug', 'info', 'warn', 'error']).default('info'),
-        format: z.enum(['json', 'text']).default('text'),
-      })
-      .prefault({}),
+    observe: observeSection(9601),
+    log: logSection,
     subscribers: z
       .strictObject({
         /** `open`: whoever signs; `listed`: the keys below and no others. */
@@ -80,26 +72,26 @@ export const gatewayConfigSchema = z
     limits: z
       .strictObject({
         /** Open connections, in all and of one IPv4 address or IPv6 /64. */
-        connections: count(10_000, 1_000_000),
-        connections_per_address: count(64, 1_000_000),
+        connections: limitField(10_000, 1_000_000),
+        connections_per_address: limitField(64, 1_000_000),
         /** Failed checks of one address that go through at once; then one a second. */
-        failures_per_address: count(60, 1_000_000),
+        failures_per_address: limitField(60, 1_000_000),
         /** Requests and frames a second of all subscribers without a proven device together, and ten times that at once. */
-        newcomer_rate: count(500, 1_000_000),
+        newcomer_rate: limitField(500, 1_000_000),
         /** Frames a second that every other subscriber has; each proven device adds one. */
-        subscriber_rate: count(200, 1_000_000),
+        subscriber_rate: limitField(200, 1_000_000),
         /** Requests running at once, of one subscriber. */
-        requests_per_subscriber: count(64, 10_000),
+        requests_per_subscriber: limitField(64, 10_000),
         /** Subscribers with proven devices that are remembered. */
-        subscribers: count(20_000, 1_000_000),
+        subscribers: limitField(20_000, 1_000_000),
         /** Nonces kept for one subscriber, and for all newcomers together. */
-        nonces_per_subscriber: count(100_000, 10_000_000),
+        nonces_per_subscriber: limitField(100_000, 10_000_000),
         /** Frame ids kept for 10 minutes, of all subscribers together; newcomers have a tenth more. */
-        frame_ids: count(200_000, 10_000_000),
+        frame_ids: limitField(200_000, 10_000_000),
         /** Devices whose limits are kept. */
-        devices: count(200_000, 10_000_000),
+        devices: limitField(200_000, 10_000_000),
         /** Pushes of one Apple key and environment that wait for Apple, 4 KB each. */
-        pushes_waiting: count(4_096, 1_000_000),
+        pushes_waiting: limitField(4_096, 1_000_000),
       })
       .prefault({}),
     keys: z.array(key).min(1).max(64),

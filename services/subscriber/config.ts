@@ -1,14 +1,13 @@
 /** The subscriber's configuration: keys, defaults, units. The file holds no secret, only names of secret files. */
 import { z } from 'zod';
 import { parseGatewayAddress } from '../../shared/relay/identity.js';
-import { parseListen } from '../../shared/run/listen.js';
-
-const listen = z.string().transform((text, context) => {
-  const address = parseListen(text);
-  if (address !== undefined) return address;
-  context.addIssue({ code: 'custom', message: 'expected HOST:PORT, for example 0.0.0.0:443 or [::]:443' });
-  return z.NEVER;
-});
+import {
+  limitField,
+  listenField,
+  logSection,
+  nameField,
+  observeSection,
+} from '../../shared/run/config-fields.js';
 
 const gatewayAddress = z.string().transform((text, context) => {
   const address = parseGatewayAddress(text);
@@ -17,14 +16,12 @@ const gatewayAddress = z.string().transform((text, context) => {
   return z.NEVER;
 });
 
-const name = z.string().regex(/^[a-z0-9-]{1,32}$/, 'expected 1 to 32 of a-z, 0-9 and -');
 const network = z
   .string()
   .regex(/^[0-9a-fA-F:.]+\/\d{1,3}$/, 'expected a network such as 10.0.0.0/8 or fd00::/8');
-const count = (fallback: number, max: number) => z.int().min(1).max(max).default(fallback);
 
 const gateway = z.strictObject({
-  name,
+  name: nameField,
   /** Where the gateway is and whose it is. */
   address: gatewayAddress,
   /** PEM file of a certificate authority to trust instead of the system's. */
@@ -32,52 +29,47 @@ const gateway = z.strictObject({
 });
 
 const listener = z.strictObject({
-  name,
-  listen,
+  name: nameField,
+  listen: listenField,
   /** Identity in the form of `ntf-server init`: certificate authority, server certificate and key, PEM. */
   ca_certificate: z.string(),
   certificate: z.string(),
   private_key: z.string(),
   /** Name of one of the gateways. */
-  gateway: name,
+  gateway: nameField,
   /** Bundle id of the app that this listener serves. */
   topic: z.string().min(1).max(155),
   profile: z.enum(['simplex']).default('simplex'),
   mode: z.enum(['mutable']).default('mutable'),
   /** Signals within this time after a push ride in the next one. */
-  coalesce_ms: z.int().min(0).max(300).default(0),
+  coalesce_ms: z.int().min(0).max(300_000).default(0),
 });
 
 export const subscriberConfigSchema = z
   .strictObject({
     /** Ed25519 key, PKCS#8 PEM, mode 0600. */
     identity_key: z.string(),
-    log: z
-      .strictObject({
-        level: z.enum(['debug', 'info', 'warn', 'error']).default('info'),
-        format: z.enum(['json', 'text']).default('text'),
-      })
-      .prefault({}),
-    observe: z.strictObject({ listen: listen.prefault('127.0.0.1:9602') }).prefault({}),
+    log: logSection,
+    observe: observeSection(9602),
     smp: z
       .strictObject({
         /** Networks that clients' server addresses may lead to although they are private. */
         allow_networks: z.array(network).max(64).default([]),
         /** Messaging servers followed at once. */
-        max_servers: count(5_000, 100_000),
+        max_servers: limitField(5_000, 100_000),
       })
       .prefault({}),
     limits: z
       .strictObject({
-        devices: count(100_000, 1_000_000),
-        subscriptions: count(1_000_000, 10_000_000),
+        devices: limitField(100_000, 1_000_000),
+        subscriptions: limitField(1_000_000, 10_000_000),
         /** Generous: an `ERR QUOTA` is final for stock clients. */
-        subscriptions_per_device: count(20_000, 1_000_000),
+        subscriptions_per_device: limitField(20_000, 1_000_000),
         /** Registrations whose code has not come back; they only evict each other. */
-        unverified_devices: count(10_000, 1_000_000),
+        unverified_devices: limitField(10_000, 1_000_000),
         /** Signals kept for all devices together, 208 bytes each. */
-        mailbox_entries: count(400_000, 4_000_000),
-        connections: count(20_000, 1_000_000),
+        mailbox_entries: limitField(400_000, 4_000_000),
+        connections: limitField(20_000, 1_000_000),
       })
       .prefault({}),
     gateways: z.array(gateway).min(1).max(16),

@@ -1,0 +1,28 @@
+/** Pieces that the configurations of several services have in common. */
+import { z } from 'zod';
+import { parseListen } from './listen.js';
+
+/** `HOST:PORT` of a listener. */
+export const listenField = z.string().transform((text, context) => {
+  const address = parseListen(text);
+  if (address !== undefined) return address;
+  context.addIssue({ code: 'custom', message: 'expected HOST:PORT, for example 0.0.0.0:443 or [::]:443' });
+  return z.NEVER;
+});
+
+/** Name of a table, by which other tables refer to it. */
+export const nameField = z.string().regex(/^[a-z0-9-]{1,32}$/, 'expected 1 to 32 of a-z, 0-9 and -');
+
+/** A limit: at least 1. */
+export const limitField = (fallback: number, max: number) => z.int().min(1).max(max).default(fallback);
+
+export const logSection = z
+  .strictObject({
+    level: z.enum(['debug', 'info', 'warn', 'error']).default('info'),
+    format: z.enum(['json', 'text']).default('text'),
+  })
+  .prefault({});
+
+/** The second listener: metrics and readiness. */
+export const observeSection = (port: number) =>
+  z.strictObject({ listen: listenField.prefault(`127.0.0.1:${port}`) }).prefault({});
