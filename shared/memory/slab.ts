@@ -65,6 +65,11 @@ export class Slab {
     this.used--;
   }
 
+  /** Overwrites all rows. Nothing may be used afterwards. */
+  wipe(): void {
+    for (const { bytes } of this.chunks) bytes.fill(0);
+  }
+
   /** `length` bytes of the row from `at` on: a view, to read and to write. */
   bytes(row: number, at: number, length: number): Uint8Array {
     const from = this.offset(row) + at;

@@ -1,0 +1,175 @@
+/**
+ * Messaging servers and the spellings under which clients know them. One server here is one connection. A spelling
+ * joins a server only with the same fingerprint and port and at least one host that has already authenticated as
+ * that fingerprint: else a hostile address could park a real server's queues on a dead host (design §3).
+ */
+import { latin1, toHex, utf8 } from '../../../../shared/encoding/bytes.js';
+import { Writer } from '../../../../shared/encoding/writer.js';
+import type { ServerAddress } from '../../../../shared/smp/address.js';
+import { SMP_DEFAULT_PORT } from '../../../../shared/smp/constants.js';
+
+/** One server, as far as its address goes. */
+export interface Server {
+  readonly number: number;
+  readonly keyHash: Uint8Array;
+  readonly port: number;
+  /** Hosts of the spelling that came first; only these are dialled. */
+  readonly hosts: readonly string[];
+  /** Hosts that have authenticated as `keyHash`: dialled before the others. */
+  readonly proven: Set<string>;
+  /** How many spellings lead here. */
+  spellings: number;
+}
+
+interface Spelling {
+  readonly number: number;
+  readonly text: string;
+  readonly address: ServerAddress;
+  readonly server: Server;
+  /** How many queues use it. */
+  uses: number;
+}
+
+export interface ServerLimits {
+  readonly servers: number;
+  readonly spellings: number;
+}
+
+/** The port to dial ('' = 5223), undefined where the text is no port. */
+export function portOf(address: ServerAddress): number | undefined {
+  if (address.port === '') return SMP_DEFAULT_PORT;
+  const port = /^\d{1,5}$/.test(address.port) ? Number(address.port) : 0;
+  return port > 0 && port < 65_536 ? port : undefined;
+}
+
+export class ServerTable {
+  private readonly limits: ServerLimits;
+  private readonly servers = new Numbered<Server>();
+  private readonly spellings = new Numbered<Spelling>();
+  private readonly byText = new Map<string, Spelling>();
+  private readonly byIdentity = new Map<string, Set<Server>>();
+
+  constructor(limits: ServerLimits) {
+    this.limits = limits;
+  }
+
+  get size(): number {
+    return this.servers.size;
+  }
+
+  /** The server that `address` leads to now, if it is known. */
+  find(address: ServerAddress): Server | undefined {
+    return this.byText.get(spell(address))?.server ?? this.joinable(address);
+  }
+
+  /** One more queue under this spelling; undefined when there is no room for a new spelling or server. */
+  use(address: ServerAddress, port: number): { server: Server; spelling: number } | undefined {
+    const text = spell(address);
+    let spelling = this.byText.get(text);
+    if (!spelling) {
+      if (this.spellings.size >= this.limits.spellings) return undefined;
+      const server = this.joinable(address) ?? this.create(address, port);
+      if (!server) return undefined;
+      server.spellings++;
+      spelling = this.spellings.add((number) => ({
+        number,
+        text,
+        address: copied(address),
+        server,
+        uses: 0,
+      }));
+      this.byText.set(text, spelling);
+    }
+    spelling.uses++;
+    return { server: spelling.server, spelling: spelling.number };
+  }
+
+  /** One queue fewer under this spelling. The server stays until `remove`. */
+  release(number: number): void {
+    const spelling = this.spellings.get(number)!;
+    if (--spelling.uses > 0) return;
+    spelling.server.spellings--;
+    this.byText.delete(spelling.text);
+    this.spellings.delete(number);
+  }
+
+  serverOf(spelling: number): Server {
+    return this.spellings.get(spelling)!.server;
+  }
+
+  /** The address exactly as a client spelt it. */
+  address(spelling: number): ServerAddress {
+    return this.spellings.get(spelling)!.address;
+  }
+
+  /** Forgets a server that no spelling leads to. */
+  remove(server: Server): void {
+    this.servers.delete(server.number);
+    const key = identity(server.keyHash, server.port);
+    const same = this.byIdentity.get(key);
+    same?.delete(server);
+    if (same?.size === 0) this.byIdentity.delete(key);
+  }
+
+  private joinable(address: ServerAddress): Server | undefined {
+    const port = portOf(address);
+    if (port === undefined) return undefined;
+    for (const server of this.byIdentity.get(identity(address.keyHash, port)) ?? []) {
+      if (address.hosts.some((host) => server.proven.has(host))) return server;
+    }
+    return undefined;
+  }
+
+  private create(address: ServerAddress, port: number): Server | undefined {
+    if (this.servers.size >= this.limits.servers) return undefined;
+    const { hosts, keyHash } = copied(address);
+    const server = this.servers.add((number) => {
+      return { number, keyHash, port, hosts, proven: new Set<string>(), spellings: 0 };
+    });
+    const key = identity(keyHash, port);
+    this.byIdentity.set(key, (this.byIdentity.get(key) ?? new Set()).add(server));
+    return server;
+  }
+}
+
+/** Hosts, port and fingerprint verbatim: two spellings are the same only if all of it is. */
+function spell({ hosts, port, keyHash }: ServerAddress): string {
+  const text = new Writer();
+  for (const part of [...hosts, port]) text.large(utf8(part));
+  return latin1(text.bytes(keyHash).view());
+}
+
+const identity = (keyHash: Uint8Array, port: number): string => `${toHex(keyHash)}:${port}`;
+
+/** Addresses are views into a client's block. */
+const copied = ({ hosts, port, keyHash }: ServerAddress): ServerAddress => ({
+  hosts: [...hosts],
+  port,
+  keyHash: keyHash.slice(),
+});
+
+/** Things under small numbers that are given out again. */
+class Numbered<T> {
+  private readonly things: (T | undefined)[] = [];
+  private readonly free: number[] = [];
+
+  get size(): number {
+    return this.things.length - this.free.length;
+  }
+
+  get(number: number): T | undefined {
+    return this.things[number];
+  }
+
+  add(make: (number: number) => T): T {
+    const number = this.free.pop() ?? this.things.length;
+    const thing = make(number);
+    this.things[number] = thing;
+    return thing;
+  }
+
+  delete(number: number): void {
+    this.things[number] = undefined;
+    this.free.push(number);
+  }
+}
