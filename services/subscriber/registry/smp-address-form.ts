@@ -1,0 +1,11 @@
+/** What the registry must know of SMP addresses: which name the same queue (guide H.5), and their servers. */
+import { Writer } from '../../../shared/encoding/writer.js';
+import { type SmpQueue, writeQueue } from '../../../shared/smp/address.js';
+import type { AddressForm } from './registry.js';
+
+export const smpAddressForm: AddressForm<SmpQueue> = {
+  /** Hosts, port text, fingerprint and notifier id, as a client sends them. */
+  encode: (queue) => writeQueue(new Writer(256), queue).done(),
+  /** A server is its fingerprint, whatever host it is spelt with; the number's collisions do no harm. */
+  serverOf: ({ server }) => new DataView(server.keyHash.buffer, server.keyHash.byteOffset).getUint32(0),
+};
