@@ -1,0 +1,162 @@
+/**
+ * The wake engine put together: signals of queues and wishes of clients in, pushes out at the gateway links. Keeps
+ * one pager per device; the work is in the parts it joins.
+ */
+import type { Crypto } from '../../../shared/crypto/crypto.js';
+import { type Clock, seconds } from '../../../shared/run/clock.js';
+import type { Log } from '../../../shared/run/log.js';
+import type { MetricHandles } from '../../../shared/run/metrics.js';
+import type { SmpQueue } from '../../../shared/smp/address.js';
+import type { GatewayLink } from '../outbound/gateway-link.js';
+import type { Device } from '../registry/device.js';
+import type { DeviceStates, QueuePlaces } from '../registry/registry.js';
+import { Dispatcher } from './dispatcher.js';
+import { Lane } from './lane.js';
+import { MailboxPool } from './mailbox-pool.js';
+import type { wakeMetrics } from './metrics.js';
+import { Pager } from './pager.js';
+import { Vault } from './vault.js';
+import { Verification } from './verification.js';
+import type { WakeEngine } from './wake.js';
+
+/** One listener: one app of one gateway. */
+export interface WakeListener {
+  readonly name: string;
+  readonly link: GatewayLink;
+  /** What the phone's app expects in a push. */
+  readonly profile: 'simplex';
+  /** What the pushes look like to Apple. */
+  readonly mode: 'mutable';
+  /** Signals within this time after a push ride in the next one. */
+  readonly coalesceMs: number;
+}
+
+export interface WakeEngineOptions {
+  readonly crypto: Crypto;
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly metrics: MetricHandles<typeof wakeMetrics>;
+  readonly listeners: readonly WakeListener[];
+  readonly devices: DeviceStates;
+  readonly queues: QueuePlaces<SmpQueue>;
+  /** Uniform in [0, 1): spreads checks. */
+  readonly random: () => number;
+  readonly limits: {
+    readonly devices: number;
+    /** Signals kept for all devices together. */
+    readonly mailboxEntries: number;
+  };
+}
+
+/** A listener's pushes and the gateway that takes them. */
+interface Route {
+  readonly lane: Lane;
+  readonly coalesceMs: number;
+}
+
+export function createWakeEngine(options: WakeEngineOptions): WakeEngine {
+  return new Engine(options);
+}
+
+class Engine implements WakeEngine {
+  private readonly options: WakeEngineOptions;
+  private readonly pool: MailboxPool;
+  private readonly verification: Verification;
+  private readonly dispatcher: Dispatcher;
+  private readonly routes = new Map<string, Route>();
+  private readonly lanes = new Map<GatewayLink, Lane>();
+  private readonly pagers = new Map<number, Pager>();
+
+  constructor(options: WakeEngineOptions) {
+    const { limits, devices: states, queues } = options;
+    const resume = (pager: Pager): void => this.dispatcher.pump(pager);
+    const vault = new Vault(limits.devices);
+    this.options = options;
+    this.pool = new MailboxPool(limits.mailboxEntries);
+    this.verification = new Verification({ ...options, states, vault, resume });
+    this.dispatcher = new Dispatcher(
+      { ...options, vault, pool: this.pool, queueOf: (ref) => queues.address(ref) },
+      this.verification,
+    );
+    for (const { name, link, coalesceMs } of options.listeners) {
+      const lane = this.lanes.get(link) ?? new Lane(link, options.clock, resume);
+      this.lanes.set(link, lane);
+      this.routes.set(name, { lane, coalesceMs });
+    }
+  }
+
+  signal(device: Device, ref: number, nonce: Uint8Array, metadata: Uint8Array): void {
+    const { queues, clock, metrics } = this.options;
+    const pager = this.pager(device);
+    const result = pager.mailbox.put(ref, queues.server(ref), seconds(clock), nonce, metadata);
+    metrics.wake_signals_total.inc({ result });
+    metrics.wake_mailbox_entries.set(this.pool.size);
+    if (pager.mailbox.hasFlags) this.dispatcher.flagged(pager);
+    this.dispatcher.pump(pager);
+  }
+
+  maybeMissed(device: Device): void {
+    const pager = this.pager(device);
+    pager.mailbox.maybeMissed = true;
+    this.dispatcher.flagged(pager);
+    this.dispatcher.pump(pager);
+  }
+
+  verify(device: Device): void {
+    const pager = this.pager(device);
+    const { devices } = this.options;
+    if (pager.generation !== device.generation) {
+      pager.restart();
+      this.verification.drop(pager);
+    }
+    if (device.environment === 'none') {
+      if (device.status === 'registered') devices.setStatus(device, 'confirmed');
+      return;
+    }
+    pager.wantsVerification = true;
+    this.dispatcher.pump(pager);
+  }
+
+  prove(device: Device, code: Uint8Array): ReturnType<WakeEngine['prove']> {
+    return this.verification.prove(this.pager(device), code);
+  }
+
+  checksChanged(device: Device): void {
+    const pager = this.pager(device);
+    pager.setChecks(this.options.clock.monotonic(), this.options.random());
+    this.dispatcher.pump(pager);
+  }
+
+  dropQueue(device: Device, ref: number): void {
+    this.pagers.get(device.slot)?.mailbox.dropQueue(ref);
+    this.options.metrics.wake_mailbox_entries.set(this.pool.size);
+  }
+
+  forget(device: Device): void {
+    const pager = this.pagers.get(device.slot);
+    if (pager === undefined) return;
+    this.pagers.delete(device.slot);
+    pager.isGone = true;
+    pager.flight = undefined;
+    pager.mailbox.clear();
+    this.verification.drop(pager);
+    this.dispatcher.forget(pager);
+    this.options.metrics.wake_mailbox_entries.set(this.pool.size);
+  }
+
+  close(): void {
+    for (const { device } of [...this.pagers.values()]) this.forget(device);
+    for (const lane of this.lanes.values()) lane.close();
+    this.dispatcher.close();
+  }
+
+  private pager(device: Device): Pager {
+    const known = this.pagers.get(device.slot);
+    if (known !== undefined) return known;
+    const route = this.routes.get(device.listener);
+    if (route === undefined) throw new RangeError('device of an unknown listener');
+    const pager = new Pager(device, route.lane, this.pool, route.coalesceMs);
+    this.pagers.set(device.slot, pager);
+    return pager;
+  }
+}

@@ -1,0 +1,36 @@
+/** Capabilities and hashes of proven codes, in pooled rows outside the JavaScript heap; overwritten when dropped. */
+import { Slab } from '../../../shared/memory/slab.js';
+import { CAPABILITY_SIZE } from '../../../shared/relay/batch.js';
+
+const HASH_SIZE = 32;
+
+export class Vault {
+  private readonly rows: Slab;
+
+  constructor(maxDevices: number) {
+    this.rows = new Slab({ rowBytes: CAPABILITY_SIZE + HASH_SIZE, maxRows: maxDevices });
+  }
+
+  /** Keeps a capability, in place of the one in `row`; the row. Throws `RangeError` on a wrong size. */
+  keep(row: number | undefined, capability: Uint8Array): number {
+    if (capability.length !== CAPABILITY_SIZE) throw new RangeError('not a capability');
+    const kept = row ?? this.rows.allocate();
+    if (kept === undefined) throw new RangeError('more capabilities than devices');
+    this.rows.bytes(kept, 0, CAPABILITY_SIZE).set(capability);
+    return kept;
+  }
+
+  /** A copy: the frame that carries it may outlive the row. Whoever takes it wipes it. */
+  capability(row: number): Uint8Array {
+    return this.rows.bytes(row, 0, CAPABILITY_SIZE).slice();
+  }
+
+  /** The kept hash of a proven code, a view; zeros where there is none. */
+  codeHash(row: number): Uint8Array {
+    return this.rows.bytes(row, CAPABILITY_SIZE, HASH_SIZE);
+  }
+
+  drop(row: number): void {
+    this.rows.free(row);
+  }
+}
