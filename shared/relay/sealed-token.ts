@@ -108,11 +108,11 @@ function readFields(reader: Reader): TokenFields {
   if (reader.u8() !== VERSION) throw new DecodeError('unknown version');
   const environment = ENVIRONMENTS[reader.u8()];
   if (environment === undefined) throw new DecodeError('unknown environment');
-  const appTag = reader.take(APP_TAG_SIZE).slice();
+  const appTag = concat(reader.take(APP_TAG_SIZE));
   const createdAt = reader.u32();
-  const subscriberTag = reader.take(SUBSCRIBER_TAG_SIZE).slice();
-  const ownerKey = reader.take(PUBLIC_KEY_SIZE).slice();
-  const token = readToken(reader).slice();
+  const subscriberTag = concat(reader.take(SUBSCRIBER_TAG_SIZE));
+  const ownerKey = concat(reader.take(PUBLIC_KEY_SIZE));
+  const token = concat(readToken(reader));
   if (reader.take(TAIL_SIZE).some((byte) => byte !== 0)) throw new DecodeError('padding');
   return { environment, appTag, createdAt, subscriberTag, ownerKey, token };
 }

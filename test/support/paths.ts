@@ -14,3 +14,8 @@ export const root = findRoot(dirname(fileURLToPath(import.meta.url)));
 export function vector<T>(name: string): T {
   return JSON.parse(readFileSync(join(root, 'test/vectors', `${name}.json`), 'utf8')) as T;
 }
+
+/** A vector of our own making: `ownVector<Shape>('relay-batch')`, made by the generators in test/vectors-own. */
+export function ownVector<T>(name: string): T {
+  return JSON.parse(readFileSync(join(root, 'test/vectors-own', `${name}.json`), 'utf8')) as T;
+}
