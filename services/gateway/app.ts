@@ -38,7 +38,7 @@ import { Statements } from './statement.js';
 import { readTls } from './tls.js';
 
 const TAG_KEY_SIZE = 32;
-const SAMPLE_MS = 5_000;
+const SAMPLE_MS = 15_000;
 /** Pushes under way may end within this time when the gateway stops. */
 const CLOSE_GRACE_MS = 3_000;
 /** All accounts' nonces together, in multiples of what one may have. */

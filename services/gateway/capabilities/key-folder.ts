@@ -51,9 +51,10 @@ export class KeyFolder {
   /** Throws `SecretFileError`, or `DecodeError` where the file is none of ours. */
   read(name: string): DatedKey {
     const bytes = readSecretFile(this.file(name));
+    // Copies by `Uint8Array.from`: `slice` of a Buffer is a view.
     const key = decodeAll(bytes, (reader) => {
       reader.expect(String.fromCharCode(VERSION));
-      const keyId = reader.take(KEY_ID_SIZE).slice();
+      const keyId = Uint8Array.from(reader.take(KEY_ID_SIZE));
       const notBefore = reader.u32();
       const notAfter = reader.u32();
       const secret = Uint8Array.from(reader.take(SECRET_SIZE));

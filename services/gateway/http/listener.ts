@@ -38,7 +38,8 @@ export interface Listener {
 
 export async function startListener(options: ListenerOptions): Promise<Listener> {
   const server = makeServer(options);
-  server.on('connection', (socket: Socket) => admit(options, socket));
+  const sockets = new Set<Socket>();
+  server.on('connection', (socket: Socket) => admit(options, socket, sockets));
   const { host, port } = options.listen;
   await new Promise<void>((resolve, reject) => {
     server.once('error', reject);
@@ -52,7 +53,8 @@ export async function startListener(options: ListenerOptions): Promise<Listener>
       server.closeIdleConnections();
     },
     close: () => {
-      server.closeAllConnections();
+      // Also those that are still shaking hands.
+      for (const socket of sockets) socket.destroy();
       return closed;
     },
   };
@@ -76,12 +78,16 @@ function makeServer({ tls, fetch }: ListenerOptions): Server {
   return createTlsServer({ ...limits, ...secure, ALPNProtocols: ['http/1.1'] }, handle);
 }
 
-function admit({ addresses, metrics }: ListenerOptions, socket: Socket): void {
+function admit({ addresses, metrics }: ListenerOptions, socket: Socket, open: Set<Socket>): void {
   const block = addressBlock(socket.remoteAddress);
   if (!addresses.enter(block)) {
     metrics.connections_refused_total.inc();
     socket.destroy();
     return;
   }
-  socket.once('close', () => addresses.leave(block));
+  open.add(socket);
+  socket.once('close', () => {
+    open.delete(socket);
+    addresses.leave(block);
+  });
 }
