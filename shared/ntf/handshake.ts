@@ -3,6 +3,7 @@ import type { Bytes } from '../encoding/bytes.js';
 import { DecodeError, Reader } from '../encoding/reader.js';
 import { Writer } from '../encoding/writer.js';
 import type { VersionRange } from '../smp/constants.js';
+import type { SessionParams } from '../smp/transmission.js';
 import { AUTH_BATCH_NTF_VERSION } from './constants.js';
 
 export interface NtfServerHello {
@@ -46,5 +47,13 @@ export function decodeClientHello(content: Bytes): NtfClientHello {
   const r = new Reader(content);
   return { version: r.u16(), keyHash: r.shortString() };
 }
+
+/** Form of transmissions in an NTF session of this version (guide E.1). */
+export const ntfSession = (version: number, sessionId: Uint8Array): SessionParams => ({
+  sessionId,
+  sendsSessionId: version < AUTH_BATCH_NTF_VERSION,
+  hasServiceSig: false,
+  batched: version >= AUTH_BATCH_NTF_VERSION,
+});
 
 const hasKey = (versions: VersionRange): boolean => versions.max >= AUTH_BATCH_NTF_VERSION;

@@ -1,0 +1,204 @@
+/**
+ * The NTF server of one app (guide B, H): accepts TLS connections of unmodified SimpleX clients and gives each one
+ * a `Connection`. Connections, handshakes and silence are bounded here; what commands do is in `handlers.ts`.
+ */
+import { constants } from 'node:crypto';
+import type { AddressInfo, Socket } from 'node:net';
+import { createServer, type Server, type TLSSocket } from 'node:tls';
+import type { Crypto } from '../../../shared/crypto/crypto.js';
+import { Deadlines } from '../../../shared/memory/deadlines.js';
+import { NTF_ALPN } from '../../../shared/ntf/constants.js';
+import type { Clock } from '../../../shared/run/clock.js';
+import type { ListenAddress } from '../../../shared/run/listen.js';
+import type { Log } from '../../../shared/run/log.js';
+import type { MetricHandles } from '../../../shared/run/metrics.js';
+import type { GatewayLink } from '../outbound/gateway-link.js';
+import type { WakeEngine } from '../wake/wake.js';
+import { AddressLimits, type HandshakeRate } from './address-limits.js';
+import { Connection, type ConnectionOptions } from './connection.js';
+import { type Devices, Handlers } from './handlers.js';
+import type { NtfIdentity } from './identity.js';
+import type { clientMetrics } from './metrics.js';
+import { TokenSealer } from './token-sealing.js';
+
+export interface NtfListenerOptions {
+  /** The listener's name in the configuration. */
+  readonly name: string;
+  readonly listen: ListenAddress;
+  readonly identity: NtfIdentity;
+  /** Bundle id of the app that it serves. */
+  readonly topic: string;
+  /** SHA-256(our raw public key)[0..16] (relay.md §1). */
+  readonly subscriberTag: Uint8Array;
+  /** 32 bytes, random per process, the same for all listeners: token hashes and DH keys are made under it. */
+  readonly processKey: Uint8Array;
+  readonly link: Pick<GatewayLink, 'facts'>;
+  readonly devices: Devices;
+  readonly wake: Pick<WakeEngine, 'verify' | 'prove' | 'checksChanged'>;
+  readonly crypto: Crypto;
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly metrics: MetricHandles<typeof clientMetrics>;
+  readonly limits?: Partial<NtfListenerLimits>;
+}
+
+export interface NtfListenerLimits {
+  /** Open connections; a further one is closed at once. */
+  readonly connections: number;
+  /** For the TLS handshake, and again for the NTF handshake. */
+  readonly handshakeMs: number;
+  /** Without a byte from the client. Stock agents keep connections for hours in silence (guide I.1). */
+  readonly idleMs: number;
+  /** Handshakes that one address may start (IPv4 /32, IPv6 /64). */
+  readonly handshakes: HandshakeRate;
+  /** The same for loopback, where a proxy or a Tor daemon stands for many. */
+  readonly loopbackHandshakes: HandshakeRate;
+  /** Addresses remembered for that. */
+  readonly addresses: number;
+}
+
+const DEFAULTS: NtfListenerLimits = {
+  connections: 20_000,
+  handshakeMs: 30_000,
+  idleMs: 24 * 3_600_000,
+  handshakes: { burst: 60, perSecond: 1 },
+  loopbackHandshakes: { burst: 2_000, perSecond: 500 },
+  addresses: 50_000,
+};
+
+/** The operating system asks a silent peer after this long, so that vanished phones don't stay for a day. */
+const KEEP_ALIVE_MS = 120_000;
+const BACKLOG = 1024;
+
+export interface NtfListener {
+  readonly port: number;
+  /** Connections open now, handshakes included. */
+  readonly connections: number;
+  /** Stops accepting and closes all connections. */
+  close(): Promise<void>;
+}
+
+/** Starts listening. Rejects where the address is taken or the identity can't be used. */
+export async function startNtfListener(options: NtfListenerOptions): Promise<NtfListener> {
+  const listener = new Listener(options);
+  await listener.start();
+  return listener;
+}
+
+class Listener implements NtfListener {
+  private readonly options: NtfListenerOptions;
+  private readonly limits: NtfListenerLimits;
+  private readonly server: Server;
+  private readonly sockets = new Set<Socket>();
+  private readonly addresses: AddressLimits;
+  private readonly deadlines: Deadlines<Connection>;
+  private readonly connection: ConnectionOptions;
+
+  constructor(options: NtfListenerOptions) {
+    const { clock, identity, metrics } = options;
+    this.options = options;
+    this.limits = { ...DEFAULTS, ...options.limits };
+    const { handshakes, loopbackHandshakes, addresses, handshakeMs, idleMs } = this.limits;
+    this.addresses = new AddressLimits({
+      clock,
+      perAddress: handshakes,
+      loopback: loopbackHandshakes,
+      addresses,
+    });
+    this.deadlines = new Deadlines(clock, (connection) => connection.due());
+    const sealer = new TokenSealer({ ...options, hashKey: options.processKey });
+    const handlers = new Handlers({ ...options, listener: options.name, sealer });
+    this.connection = { ...options, handlers, deadlines: this.deadlines, handshakeMs, idleMs };
+    this.server = createServer(tlsOptions(identity, handshakeMs));
+    this.server.on('connection', (socket: Socket) => this.accept(socket));
+    this.server.on('secureConnection', (socket) => this.secured(socket));
+    this.server.on('tlsClientError', (_, socket) => {
+      metrics.clients_refused_total.inc({ cause: 'tls' });
+      socket.destroy();
+    });
+  }
+
+  get port(): number {
+    return (this.server.address() as AddressInfo).port;
+  }
+
+  get connections(): number {
+    return this.sockets.size;
+  }
+
+  async start(): Promise<void> {
+    const { host, port } = this.options.listen;
+    await new Promise<void>((resolve, reject) => {
+      this.server.once('error', reject);
+      this.server.listen({ host, port, backlog: BACKLOG }, () => {
+        this.server.off('error', reject);
+        resolve();
+      });
+    });
+    this.server.on('error', () =>
+      this.options.log.error('client_listener_failed', { name: this.options.name }),
+    );
+    this.options.log.info('client_listener_ready', { name: this.options.name, port: this.port });
+  }
+
+  async close(): Promise<void> {
+    const closed = new Promise<void>((resolve) => this.server.close(() => resolve()));
+    this.deadlines.clear();
+    for (const socket of this.sockets) socket.destroy();
+    await closed;
+  }
+
+  /** Before TLS: a refused connection costs no cryptography. */
+  private accept(socket: Socket): void {
+    const { metrics } = this.options;
+    const cause = this.refusal(socket);
+    if (cause !== undefined) {
+      metrics.clients_refused_total.inc({ cause });
+      socket.destroy();
+      return;
+    }
+    this.sockets.add(socket);
+    metrics.clients_connections.set(this.sockets.size);
+    socket.once('close', () => {
+      this.sockets.delete(socket);
+      metrics.clients_connections.set(this.sockets.size);
+    });
+  }
+
+  private refusal(socket: Socket): 'full' | 'address' | undefined {
+    if (this.sockets.size >= this.limits.connections) return 'full';
+    return this.addresses.take(socket.remoteAddress) ? undefined : 'address';
+  }
+
+  private secured(socket: TLSSocket): void {
+    socket.on('error', () => socket.destroy());
+    if (this.options.link.facts === undefined) {
+      // Nothing can be sealed yet: the client tries again, where an error would be final.
+      this.options.metrics.clients_refused_total.inc({ cause: 'not-ready' });
+      socket.destroy();
+      return;
+    }
+    new Connection(socket, this.connection).start();
+  }
+}
+
+/** Guide B.1: what stock clients offer, nothing else. Sessions are never resumed. */
+const tlsOptions = (identity: NtfIdentity, handshakeTimeout: number) => ({
+  cert: identity.chain,
+  key: identity.privateKey,
+  minVersion: 'TLSv1.2' as const,
+  maxVersion: 'TLSv1.3' as const,
+  ciphers: 'TLS_CHACHA20_POLY1305_SHA256:ECDHE-ECDSA-CHACHA20-POLY1305',
+  ecdhCurve: 'X448:X25519',
+  sigalgs: 'ed448:ed25519',
+  secureOptions: constants.SSL_OP_NO_TICKET,
+  ALPNCallback: chooseProtocol,
+  handshakeTimeout,
+  noDelay: true,
+  keepAlive: true,
+  keepAliveInitialDelay: KEEP_ALIVE_MS,
+});
+
+/** The client's first that is known; none known is alert 120; not asked at all is version 1 (guide B.2). */
+const chooseProtocol = ({ protocols }: { readonly protocols: readonly string[] }): string | undefined =>
+  protocols.find((protocol) => (NTF_ALPN as readonly string[]).includes(protocol));
