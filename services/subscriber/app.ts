@@ -1,0 +1,161 @@
+/** Composition root of the subscriber: the only file that knows every part. */
+import type { Crypto } from '../../shared/crypto/crypto.js';
+import { readIdentityKey } from '../../shared/crypto/identity-key.js';
+import { loadCrypto } from '../../shared/crypto/load.js';
+import { subscriberTag } from '../../shared/relay/identity.js';
+import { type Clock, systemClock } from '../../shared/run/clock.js';
+import { ConfigError } from '../../shared/run/config.js';
+import type { Log } from '../../shared/run/log.js';
+import { Metrics } from '../../shared/run/metrics.js';
+import { startObserving } from '../../shared/run/observe.js';
+import type { SmpQueue } from '../../shared/smp/address.js';
+import { loadIdentity } from './clients/identity.js';
+import { type NtfListener, startNtfListener } from './clients/listener.js';
+import { clientMetrics } from './clients/metrics.js';
+import type { SubscriberConfig } from './config.js';
+import type { GatewayLink } from './outbound/gateway-link.js';
+import { createGatewayLink } from './outbound/link.js';
+import { linkMetrics } from './outbound/metrics.js';
+import { MemoryRegistry } from './registry/memory-registry.js';
+import { registryMetrics } from './registry/metrics.js';
+import { smpAddressForm } from './registry/smp-address-form.js';
+import { smpMetrics } from './sources/smp/metrics.js';
+import { type NotifierKey, SmpSource } from './sources/smp/source.js';
+import { createWakeEngine } from './wake/engine.js';
+import { wakeMetrics } from './wake/metrics.js';
+
+const PROCESS_KEY_SIZE = 32;
+
+export interface SubscriberDeps {
+  readonly log: Log;
+  readonly clock?: Clock;
+  readonly crypto?: Crypto;
+}
+
+export interface Subscriber {
+  /** Port of each listener, by name. */
+  readonly ports: ReadonlyMap<string, number>;
+  readonly observePort: number;
+  close(): Promise<void>;
+}
+
+/** Reads keys, opens all listeners, starts looking for the gateways. Throws where anything is not usable. */
+export async function startSubscriber(config: SubscriberConfig, deps: SubscriberDeps): Promise<Subscriber> {
+  const { log, clock = systemClock, crypto = await loadCrypto() } = deps;
+  log.info('crypto loaded', { backend: crypto.backend });
+  const metrics = new Metrics('porchlight_subscriber_');
+  const random = () => new DataView(crypto.randomBytes(4).buffer).getUint32(0) / 2 ** 32;
+  const base = { crypto, clock, log, random };
+
+  const identity = readIdentityKey(crypto, config.identity_key);
+  const identities = new Map(
+    config.listeners.map((listener) => [listener.name, identityOf(listener, crypto)]),
+  );
+  const links = openLinks(config, { ...base, identity, metrics: metrics.add(linkMetrics) });
+
+  const registry = new MemoryRegistry<SmpQueue, NotifierKey>({
+    ...base,
+    metrics: metrics.add(registryMetrics),
+    form: smpAddressForm,
+    limits: {
+      devices: config.limits.devices,
+      unverifiedDevices: config.limits.unverified_devices,
+      subscriptions: config.limits.subscriptions,
+      subscriptionsPerDevice: config.limits.subscriptions_per_device,
+    },
+  });
+  const source = new SmpSource({
+    ...base,
+    sink: registry,
+    metrics: metrics.add(smpMetrics),
+    allow: config.smp.allow_networks,
+    limits: { queues: config.limits.subscriptions, servers: config.smp.max_servers },
+  });
+  const wake = createWakeEngine({
+    ...base,
+    metrics: metrics.add(wakeMetrics),
+    devices: registry,
+    queues: registry,
+    listeners: config.listeners.map(({ name, gateway, profile, mode, coalesce_ms }) => ({
+      name,
+      link: links.get(gateway)!,
+      profile,
+      mode,
+      coalesceMs: coalesce_ms,
+    })),
+    limits: { devices: config.limits.devices, mailboxEntries: config.limits.mailbox_entries },
+  });
+  registry.connect(source, wake);
+
+  const clients = {
+    ...base,
+    metrics: metrics.add(clientMetrics),
+    processKey: crypto.randomBytes(PROCESS_KEY_SIZE),
+    subscriberTag: subscriberTag(crypto, identity.publicKey),
+    devices: registry,
+    wake,
+    limits: { connections: config.limits.connections },
+  };
+  const listeners = new Map<string, NtfListener>();
+  for (const { name, listen, topic, gateway } of config.listeners) {
+    const options = {
+      ...clients,
+      name,
+      listen,
+      topic,
+      identity: identities.get(name)!,
+      link: links.get(gateway)!,
+    };
+    listeners.set(name, await startNtfListener(options));
+  }
+  const observing = await startObserving({
+    listen: config.observe.listen,
+    metrics,
+    notReady: () => unreadyGateway(links),
+  });
+
+  return {
+    ports: new Map([...listeners].map(([name, { port }]) => [name, port])),
+    observePort: observing.port,
+    async close() {
+      await Promise.all([...listeners.values()].map((listener) => listener.close()));
+      await source.close();
+      wake.close();
+      registry.close();
+      await Promise.all([...[...links.values()].map((link) => link.close()), observing.close()]);
+    },
+  };
+}
+
+type ListenerConfig = SubscriberConfig['listeners'][number];
+
+function identityOf(listener: ListenerConfig, crypto: Crypto): ReturnType<typeof loadIdentity> {
+  return loadIdentity(crypto, {
+    caCertificate: listener.ca_certificate,
+    certificate: listener.certificate,
+    privateKey: listener.private_key,
+  });
+}
+
+type LinkBase = Omit<Parameters<typeof createGatewayLink>[0], 'address' | 'tls'>;
+
+function openLinks(config: SubscriberConfig, base: LinkBase): Map<string, GatewayLink> {
+  const links = new Map<string, GatewayLink>();
+  for (const { name, address, ca_file } of config.gateways) {
+    try {
+      links.set(name, createGatewayLink({ ...base, address, tls: { caFile: ca_file } }));
+    } catch {
+      throw new ConfigError([`gateways.${name}.ca_file: ${ca_file} cannot be read`]);
+    }
+  }
+  return links;
+}
+
+/** A gateway that no statement has come from yet, or that takes no pushes now. */
+function unreadyGateway(links: ReadonlyMap<string, GatewayLink>): string | undefined {
+  for (const [name, link] of links) {
+    if (link.facts === undefined) return `gateway ${name} not reached`;
+    if (!link.available) return `gateway ${name} unavailable`;
+  }
+  return undefined;
+}
