@@ -1,0 +1,55 @@
+import assert from 'node:assert/strict';
+import { describe, test } from 'node:test';
+import { Addresses, addressBlock } from '../../../../../services/gateway/limits/addresses.js';
+import { VirtualClock } from '../../../../../shared/run/clock.js';
+
+describe('address block', () => {
+  for (const [address, block] of [
+    ['192.0.2.1', '192.0.2.1'],
+    ['::ffff:192.0.2.1', '192.0.2.1'],
+    ['127.0.0.5', 'loopback'],
+    ['::1', 'loopback'],
+    ['2001:db8:1:2:3:4:5:6', '2001:db8:1:2'],
+    ['2001:DB8:1:2::9', '2001:db8:1:2'],
+    ['2001:db8::9', '2001:db8:0:0'],
+    ['fe80::1%eth0', 'fe80:0:0:0'],
+    ['::', '0:0:0:0'],
+    [undefined, 'loopback'],
+  ] as const) {
+    test(String(address), () => assert.equal(addressBlock(address), block));
+  }
+});
+
+describe('addresses', () => {
+  const clock = new VirtualClock();
+  const make = () =>
+    new Addresses({ clock, connections: 4, connectionsPerAddress: 2, failuresPerAddress: 3 });
+
+  test('connections of one block and in all', () => {
+    const addresses = make();
+    assert.ok(addresses.enter('a') && addresses.enter('a'));
+    assert.ok(!addresses.enter('a'));
+    assert.ok(addresses.enter('b') && addresses.enter('c'));
+    assert.ok(!addresses.enter('d'), 'the whole is full');
+    addresses.leave('a');
+    assert.ok(addresses.enter('a'));
+    assert.equal(addresses.connections, 4);
+  });
+
+  test('loopback may use all of them', () => {
+    const addresses = make();
+    for (let i = 0; i < 4; i++) assert.ok(addresses.enter('loopback'));
+    assert.ok(!addresses.enter('loopback'));
+  });
+
+  test('failures block for as long as they last, one a second', async () => {
+    const addresses = make();
+    for (let i = 0; i < 3; i++) addresses.failed('a');
+    assert.equal(addresses.blockedSeconds('a'), 1);
+    assert.equal(addresses.blockedSeconds('b'), 0);
+    await clock.advance(1000);
+    assert.equal(addresses.blockedSeconds('a'), 0);
+    for (let i = 0; i < 9; i++) addresses.failed('loopback');
+    assert.equal(addresses.blockedSeconds('loopback'), 0);
+  });
+});
