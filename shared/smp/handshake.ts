@@ -1,0 +1,205 @@
+/**
+ * SMP handshake blocks, both directions (guide C), and the signed session key that SMP and NTF share (C.2). Only
+ * shapes and signatures: whether a chain proves an identity is decided where certificates are looked at.
+ */
+import type { Crypto } from '../crypto/crypto.js';
+import { signWith, verifyWith } from '../crypto/signatures.js';
+import { type Bytes, concat, fromHex } from '../encoding/bytes.js';
+import { DecodeError, decodeAll, Reader } from '../encoding/reader.js';
+import { Writer } from '../encoding/writer.js';
+import { SINCE, type VersionRange } from './constants.js';
+import { decodeTransportError, encodeTransportError, type TransportError } from './errors.js';
+import { decodePublicKey, encodePublicKey, type Key, ofAlgorithm } from './keys.js';
+
+/** Certificates, leaf first, and a session key signed with the leaf's key. */
+export interface CertifiedKey {
+  readonly chain: readonly Bytes[];
+  /** See `decodeSignedKey`. */
+  readonly signedKey: Bytes;
+}
+
+export interface SmpServerHello {
+  readonly versions: VersionRange;
+  readonly sessionId: Bytes;
+  /** There if and only if `versions.max` is 7 or more. */
+  readonly serverKey?: CertifiedKey;
+}
+
+/** Messaging, notifier, proxy. */
+export type ServiceRole = 'M' | 'N' | 'P';
+
+export interface SmpClientHello {
+  readonly version: number;
+  /** The identity that the client expects. */
+  readonly keyHash: Bytes;
+  /** The client's raw X25519 session key; without it blocks are not encrypted. From version 7. */
+  readonly sessionKey?: Bytes;
+  /** From version 14; default false. */
+  readonly proxyServer?: boolean;
+  /** From version 16. The chain is the one of the TLS client certificate, byte for byte. */
+  readonly service?: CertifiedKey & { readonly role: ServiceRole };
+}
+
+export type ServiceResponse = { readonly serviceId: Bytes } | { readonly error: TransportError };
+
+const ROLES: readonly ServiceRole[] = ['M', 'N', 'P'];
+/** A client's key field is missing or exactly this long: there is no other mark of its presence. */
+const X25519_DER_SIZE = 44;
+
+function writeCertifiedKey(w: Writer, { chain, signedKey }: CertifiedKey): void {
+  w.list(chain, (certificate) => w.large(certificate)).large(signedKey);
+}
+
+const readCertifiedKey = (r: Reader): CertifiedKey => ({
+  chain: r.nonEmpty(() => r.large()),
+  signedKey: r.large(),
+});
+
+/** Content of the block. Throws `RangeError` where key and version don't go together. */
+export function encodeServerHello({ versions, sessionId, serverKey }: SmpServerHello): Uint8Array {
+  if ((serverKey !== undefined) !== versions.max >= SINCE.serverKey) throw new RangeError('server key');
+  const w = new Writer(1024).u16(versions.min).u16(versions.max).shortString(sessionId);
+  if (serverKey) writeCertifiedKey(w, serverKey);
+  return w.done();
+}
+
+/** Trailing bytes are ignored. Byte fields are views. Throws `DecodeError`. */
+export function decodeServerHello(content: Bytes): SmpServerHello {
+  const r = new Reader(content);
+  const versions = { min: r.u16(), max: r.u16() };
+  if (versions.min > versions.max) throw new DecodeError('empty version range');
+  const sessionId = r.shortString();
+  if (versions.max < SINCE.serverKey) return { versions, sessionId };
+  return { versions, sessionId, serverKey: readCertifiedKey(r) };
+}
+
+/** Content of the block; fields that the version does not know are left out. */
+export function encodeClientHello(hello: SmpClientHello): Uint8Array {
+  const { version, keyHash, sessionKey, proxyServer = false, service } = hello;
+  const w = new Writer(1024).u16(version).shortString(keyHash);
+  if (version >= SINCE.serverKey && sessionKey) {
+    w.shortString(encodePublicKey({ algorithm: 'x25519', raw: sessionKey }));
+  }
+  if (version >= SINCE.proxyFlag) w.bool(proxyServer);
+  if (version >= SINCE.services) {
+    w.maybe(service, (s) => writeCertifiedKey(w.text(s.role), s));
+  }
+  return w.done();
+}
+
+/** Trailing bytes are ignored. Byte fields are views. Throws `DecodeError`. */
+export function decodeClientHello(content: Bytes): SmpClientHello {
+  const r = new Reader(content);
+  const version = r.u16();
+  const keyHash = r.shortString();
+  const sessionKey = version >= SINCE.serverKey ? readOptionalKey(r) : undefined;
+  const proxyServer = version >= SINCE.proxyFlag ? r.bool() : false;
+  const service = version >= SINCE.services ? r.maybe(() => readService(r)) : undefined;
+  return { version, keyHash, ...(sessionKey && { sessionKey }), proxyServer, ...(service && { service }) };
+}
+
+function readOptionalKey(r: Reader): Bytes | undefined {
+  if (r.bytes[r.offset] !== X25519_DER_SIZE) return undefined;
+  return ofAlgorithm(decodePublicKey(r.shortString()), 'x25519').raw;
+}
+
+function readService(r: Reader): CertifiedKey & { readonly role: ServiceRole } {
+  const role = ROLES.find((known) => r.accept(known));
+  if (role === undefined) throw new DecodeError('unknown role');
+  return { role, ...readCertifiedKey(r) };
+}
+
+/** Third message of a service's handshake (guide C.4). */
+export function encodeServiceResponse(response: ServiceResponse): Uint8Array {
+  const w = new Writer(64);
+  if ('serviceId' in response) return w.text('R').shortString(response.serviceId).done();
+  return w.text('E').bytes(encodeTransportError(response.error)).done();
+}
+
+/** Trailing bytes behind the id are ignored. Throws `DecodeError`. */
+export function decodeServiceResponse(content: Bytes): ServiceResponse {
+  const r = new Reader(content);
+  if (r.accept('R')) return { serviceId: r.shortString() };
+  r.expect('E');
+  return { error: decodeTransportError(r.tail()) };
+}
+
+export type SigningAlgorithm = 'ed25519' | 'ed448';
+
+/** A session key signed by a certificate's key; `signed` are the bytes that the signature covers. */
+export interface SignedKey {
+  readonly signed: Bytes;
+  readonly key: Key;
+  readonly algorithm: SigningAlgorithm;
+  readonly signature: Bytes;
+}
+
+/** Around the signed bytes: the outer SEQUENCE; behind them: algorithm and BIT STRING (guide C.2). */
+const SIGNED_FORMS: readonly {
+  algorithm: SigningAlgorithm;
+  head: Uint8Array;
+  middle: Uint8Array;
+  signatureSize: number;
+}[] = [
+  {
+    algorithm: 'ed25519',
+    head: fromHex('3078')!,
+    middle: fromHex('300506032b6570034100')!,
+    signatureSize: 64,
+  },
+  {
+    algorithm: 'ed448',
+    head: fromHex('3081aa')!,
+    middle: fromHex('300506032b6571037300')!,
+    signatureSize: 114,
+  },
+];
+/** What is signed is the SubjectPublicKeyInfo wrapped in one more SEQUENCE. */
+const WRAPPER = fromHex('302c')!;
+const SIGNED_SIZE = 46;
+
+/** Reads the DER object `SEQUENCE { SEQUENCE { key }, algorithm, signature }`. Throws `DecodeError`. */
+export const decodeSignedKey = (der: Bytes): SignedKey => decodeAll(der, readSignedKey);
+
+function readSignedKey(r: Reader): SignedKey {
+  const form = SIGNED_FORMS.find(({ head }) => accept(r, head));
+  if (form === undefined) throw new DecodeError('not a signed key');
+  const signed = r.take(SIGNED_SIZE);
+  const inner = new Reader(signed);
+  if (!accept(inner, WRAPPER) || !accept(r, form.middle)) throw new DecodeError('not a signed key');
+  const key = decodePublicKey(inner.tail());
+  return { signed, key, algorithm: form.algorithm, signature: r.take(form.signatureSize) };
+}
+
+function accept(r: Reader, bytes: Bytes): boolean {
+  if (bytes.some((byte, i) => r.bytes[r.offset + i] !== byte)) return false;
+  r.take(bytes.length);
+  return true;
+}
+
+/**
+ * Signs a session key with a certificate's private key.
+ * @param publicKey raw; X25519 for servers, Ed25519 for a service's session key
+ */
+export function signSessionKey(
+  crypto: Crypto,
+  signingKey: Key<SigningAlgorithm>,
+  publicKey: Bytes,
+  algorithm: 'x25519' | 'ed25519' = 'x25519',
+): Uint8Array {
+  const form = SIGNED_FORMS.find((f) => f.algorithm === signingKey.algorithm)!;
+  const signed = concat(WRAPPER, encodePublicKey({ algorithm, raw: publicKey }));
+  return concat(form.head, signed, form.middle, signWith(crypto, signingKey, signed));
+}
+
+/** The raw session key inside, if its signature is by `signer` (public); else, or where it is no such key, undefined. */
+export function openSignedKey(
+  crypto: Crypto,
+  signer: Key<SigningAlgorithm>,
+  der: Bytes,
+  algorithm: 'x25519' | 'ed25519' = 'x25519',
+): Uint8Array | undefined {
+  const { signed, key, signature, ...object } = decodeSignedKey(der);
+  const fits = key.algorithm === algorithm && object.algorithm === signer.algorithm;
+  return fits && verifyWith(crypto, signer, signed, signature) ? key.raw : undefined;
+}
