@@ -5,11 +5,6 @@
 import { type Bytes, concat, utf8, wipe } from '../encoding/bytes.js';
 import { type Crypto, CryptoError, type KeyPair } from './crypto.js';
 
-/** Length of `enc`, the ephemeral public key. */
-export const HPKE_ENC_LENGTH = 32;
-/** Bytes that a ciphertext is longer than its plaintext. */
-export const HPKE_TAG_LENGTH = 16;
-
 const KEY_LENGTH = 32;
 const NONCE_LENGTH = 12;
 const HASH_LENGTH = 32;
@@ -75,7 +70,6 @@ export function hpkeOpen(
   aad: Bytes,
   ciphertext: Bytes,
 ): Uint8Array | undefined {
-  if (enc.length !== HPKE_ENC_LENGTH) return undefined;
   const secret = decapsulate(crypto, privateKey, enc);
   if (secret === undefined) return undefined;
   const { key, nonce } = keySchedule(crypto, secret, info);
@@ -84,7 +78,7 @@ export function hpkeOpen(
   return plaintext;
 }
 
-/** RFC 9180 §4.1, Decap; undefined where the sender's key has small order. */
+/** RFC 9180 §4.1, Decap; undefined where the sender's key has another length or small order. */
 function decapsulate(crypto: Crypto, privateKey: Bytes, enc: Bytes): Uint8Array | undefined {
   const publicKey = crypto.x25519PublicKey(privateKey);
   try {

@@ -65,8 +65,10 @@ class Arena {
 
   private reserve(size: number): void {
     if (size <= this.size) return;
+    const base = this.memory._malloc(size);
+    if (base === 0) throw new RangeError('no WebAssembly memory for so long a message');
     this.memory._free(this.base); // holds zeros
-    this.base = this.memory._malloc(size);
+    this.base = base;
     this.size = size;
   }
 }

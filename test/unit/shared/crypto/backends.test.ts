@@ -137,7 +137,7 @@ function boxTests(crypto: Crypto): void {
   });
 
   test('wrong lengths are refused', () => {
-    const [short, long] = [new Uint8Array(31), new Uint8Array(33)];
+    const [short, long] = [counting(1, 31), counting(1, 33)];
     for (const key of [short, long]) {
       assert.throws(() => crypto.secretboxSeal(key, nonce, message), CryptoError);
       assert.throws(() => crypto.secretboxOpen(key, nonce, box), CryptoError);
