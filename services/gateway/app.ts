@@ -19,6 +19,7 @@ import type { ApnsEngine } from './apns/engine.js';
 import { apnsMetrics } from './apns/metrics.js';
 import { apnsEndpoints, apnsKeys } from './apns-keys.js';
 import { Apps } from './apps.js';
+import { EPOCHS_FOLDER } from './burn.js';
 import { Capabilities } from './capabilities/capabilities.js';
 import { Epochs } from './capabilities/epochs.js';
 import { KeyFolder } from './capabilities/key-folder.js';
@@ -183,7 +184,7 @@ function makeEngine(config: GatewayConfig, base: Base & { metrics: Metrics }): A
 /** Everything that lives in the state folder. */
 function openKeys(config: GatewayConfig, base: Base) {
   const folder = (name: string, label: string) => new KeyFolder(join(config.state, name), label);
-  const epochs = new Epochs({ ...base, folder: folder('epochs', 'epoch root') });
+  const epochs = new Epochs({ ...base, folder: folder(EPOCHS_FOLDER, 'epoch root') });
   const sealingKeys = new SealingKeys({ ...base, folder: folder('sealing', 'sealing key') });
   const tagKey = openTagKey(join(config.state, 'device-tag.key'), base.crypto);
   const close = (): void => {
