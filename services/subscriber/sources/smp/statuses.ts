@@ -1,4 +1,5 @@
 /** How answers to NSUB become statuses (design §3, guide G.5), and statuses as single bytes. */
+import type { ErrorType } from '../../../../shared/smp/errors.js';
 import type { FollowStatus } from '../source.js';
 
 /**
@@ -6,7 +7,9 @@ import type { FollowStatus } from '../source.js';
  * connection, then daily; the rest is final.
  */
 export type Answer =
-  | { readonly kind: 'subscribed' | 'temporary' | 'auth' | 'service' }
+  | { readonly kind: 'subscribed' }
+  | { readonly kind: 'temporary' }
+  | { readonly kind: 'auth' | 'service' }
   | { readonly kind: 'error'; readonly word: ErrorWord };
 
 /** The closed list of words in `ERR …` statuses (guide H.5): never text from a peer. */
@@ -30,6 +33,21 @@ export const ERROR_WORDS = [
   'SMP unexpected response',
 ] as const;
 export type ErrorWord = (typeof ERROR_WORDS)[number];
+
+/** An answer that is none to NSUB, or one that can't be read. */
+export const UNEXPECTED: Answer = { kind: 'error', word: 'SMP unexpected response' };
+/** The session has no key for authenticators: version 6, or a server without one. */
+export const NO_AUTHENTICATOR: Answer = { kind: 'error', word: 'SMP error TRANSPORT NO_AUTH' };
+
+/** What an ERR means for a subscription (design §3). */
+export function answerOf(error: ErrorType): Answer {
+  if (error.kind === 'INTERNAL' || error.kind === 'STORE') return { kind: 'temporary' };
+  if (error.kind === 'AUTH') return { kind: 'auth' };
+  if (error.kind === 'SERVICE') return { kind: 'service' };
+  const text = `SMP error ${error.kind}${error.kind === 'CMD' ? ` ${error.reason}` : ''}`;
+  const word = ERROR_WORDS.find((known) => known === text);
+  return word ? { kind: 'error', word } : UNEXPECTED;
+}
 
 const KINDS = ['pending', 'active', 'inactive', 'end', 'deleted', 'auth', 'service'] as const;
 

@@ -1,0 +1,341 @@
+/**
+ * Follows all queues of one server: subscribes what is not subscribed, and brings every live subscription back
+ * after a loss without anybody's action. Decides lists and statuses; `Session` speaks, `Dialler` connects.
+ */
+import type { Timer } from '../../../../shared/run/clock.js';
+import type { FollowStatus, SourceSink } from '../source.js';
+import type { Link } from './connector.js';
+import { Dialler, type DiallerShared } from './dialler.js';
+import { emptyList, FLAG, type QueueList, type QueueTable } from './queues.js';
+import type { Server } from './servers.js';
+import type { LossCause, Session, SessionEvents } from './session.js';
+import type { Answer } from './statuses.js';
+import type { Turns } from './turns.js';
+
+/**
+ * Lists that a queue may stand in: to be subscribed, asked for, confirmed, in error, given up, waiting for the first
+ * handshake of its server; from `later` on waiting after 1, 2, 3 … temporary failures in a row.
+ */
+const LIST = { todo: 0, flight: 1, active: 2, errors: 3, final: 4, parked: 5, later: 6 } as const;
+const LATER_MS = [1_000, 4_000, 16_000, 60_000, 240_000, 600_000] as const;
+const DAY_MS = 24 * 3_600_000;
+/** Metadata is 144 bytes; longer than this is nothing that a server sends (design §3). */
+const MAX_METADATA = 200;
+/** Rows that move from list to list in one turn of the event loop. */
+const ROWS_A_TURN = 2_048;
+/** How long a connection without queues is kept, for a client that replaces its subscription. */
+const LINGER_MS = 60_000;
+
+/** What all followers of a source share. */
+export interface FollowerShared extends DiallerShared {
+  readonly queues: QueueTable;
+  readonly sink: SourceSink;
+  readonly turns: Turns;
+  readonly openSession: (link: Link, events: SessionEvents) => Session;
+  /** The follower has no queues left and has stopped. */
+  readonly ended: (follower: Follower) => void;
+}
+
+export class Follower implements SessionEvents {
+  readonly server: Server;
+  private readonly shared: FollowerShared;
+  private readonly dialler: Dialler;
+  private readonly lists: QueueList[] = [];
+  /** For each list, when its rows go back to `todo`. */
+  private readonly timers: (Timer | undefined)[] = [];
+  /** Lists whose rows are going back to `todo`, a piece a turn. */
+  private readonly returning = new Set<number>();
+  private linger: Timer | undefined;
+  private session: Session | undefined;
+  private size = 0;
+
+  constructor(server: Server, shared: FollowerShared) {
+    this.server = server;
+    this.shared = shared;
+    while (this.lists.length < LIST.later + LATER_MS.length) this.lists.push(emptyList());
+    this.dialler = new Dialler(server, shared, {
+      connected: (link) => this.onConnected(link),
+      failed: (forbidden) => this.onFailed(forbidden),
+    });
+  }
+
+  get connected(): boolean {
+    return this.session !== undefined;
+  }
+
+  /** Whether the connection is there or will be tried, so that one more queue costs no new one. */
+  get keptUp(): boolean {
+    return this.connected || this.dialler.trying || this.returning.size > 0;
+  }
+
+  /** Follows a new entry. Reports nothing before the next turn of the event loop. */
+  add(row: number): void {
+    this.size++;
+    this.linger?.cancel();
+    this.put(row, LIST.todo);
+    this.shared.turns.request(this.subscribeNext);
+  }
+
+  /** Unfollows an entry; its key is overwritten at once. */
+  remove(row: number): void {
+    const { queues } = this.shared;
+    queues.forget(row);
+    // An answer that is still to come must not reach another entry in the same row: it waits for that answer.
+    if (this.connected && queues.listOf(row) === LIST.flight) queues.set(row, FLAG.abandoned, true);
+    else this.release(row);
+    if (--this.size === 0) this.emptied();
+  }
+
+  /** Closes the connection; nothing is reported afterwards. */
+  stop(): void {
+    this.linger?.cancel();
+    this.cancelTimers();
+    this.shared.turns.drop(this.subscribeNext);
+    this.shared.turns.drop(this.returnNext);
+    this.dialler.stop();
+    this.session?.close();
+    this.session = undefined;
+    for (let n = this.list(LIST.flight).size; n > 0; n--) this.freeIfAbandoned(this.first(LIST.flight)!);
+  }
+
+  // --- the connection
+
+  private onConnected(link: Link): void {
+    this.session = this.shared.openSession(link, this);
+    this.returning.add(LIST.parked);
+    this.shared.turns.request(this.returnNext);
+  }
+
+  private onFailed(forbidden: boolean): void {
+    // A server that authenticated before is no door that a client wants opened: its resolver may just be lying.
+    if (this.dialler.known) return;
+    this.park();
+    if (!forbidden) return;
+    this.dialler.stop();
+    this.empty(LIST.parked, LIST.final, 'auth');
+  }
+
+  /** Nobody knows yet whether there is a server: its queues wait, and show no error (design §3). */
+  private park(): void {
+    this.empty(LIST.todo, LIST.parked, 'inactive');
+  }
+
+  private empty(from: number, to: number, kind: 'auth' | 'inactive'): void {
+    for (let row = this.first(from); row !== undefined; row = this.first(from)) {
+      this.move(row, to);
+      this.report(row, { kind });
+    }
+  }
+
+  closed(cause: LossCause): void {
+    this.shared.metrics.smp_disconnects_total.inc({ cause });
+    this.session = undefined;
+    this.cancelTimers();
+    for (let list = 0; list < this.lists.length; list++) {
+      if (list !== LIST.todo && list !== LIST.final) this.returning.add(list);
+    }
+    this.shared.turns.request(this.returnNext);
+  }
+
+  writable(): void {
+    this.shared.turns.request(this.subscribeNext);
+  }
+
+  /** One block of NSUBs, as long as there is something to subscribe and room in the window. */
+  private readonly subscribeNext = (): boolean => {
+    if (this.returning.size > 0 || this.list(LIST.todo).size === 0) return false;
+    if (!this.session) {
+      this.dialler.start();
+      if (this.dialler.waitsForStranger) this.park();
+      return false;
+    }
+    if (!this.session.ready) return false;
+    this.session.subscribe({
+      next: () => this.first(LIST.todo),
+      sent: (row) => {
+        this.move(row, LIST.flight);
+        if (this.shared.queues.isUnreported(row)) this.report(row, { kind: 'pending' });
+      },
+    });
+    return true;
+  };
+
+  /** Rows of `returning` lists back to `todo`, and then the next connection or block. */
+  private readonly returnNext = (): boolean => {
+    let left = ROWS_A_TURN;
+    for (const list of this.returning) {
+      for (let row = this.first(list); row !== undefined; row = this.first(list)) {
+        if (left-- === 0) return true;
+        this.return(row, list);
+      }
+      this.returning.delete(list);
+    }
+    if (this.session) this.shared.turns.request(this.subscribeNext);
+    else if (this.size > 0) this.dialler.lost();
+    return false;
+  };
+
+  private return(row: number, list: number): void {
+    const { queues } = this.shared;
+    if (this.freeIfAbandoned(row)) return;
+    const status = queues.status(row).kind;
+    this.move(row, status === 'deleted' ? LIST.final : LIST.todo);
+    if (list !== LIST.active && list !== LIST.flight) return;
+    queues.set(row, FLAG.missed, true); // what was on its way died with the connection (design §3)
+    if (status === 'active') this.report(row, { kind: 'inactive' });
+  }
+
+  // --- what the server says
+
+  answered(row: number, answer: Answer): void {
+    this.shared.metrics.smp_answers_total.inc({ outcome: answer.kind });
+    if (this.freeIfAbandoned(row)) return;
+    if (this.shared.queues.status(row).kind === 'deleted') this.move(row, LIST.final);
+    else if (answer.kind === 'temporary') this.again(row);
+    else if (answer.kind === 'subscribed') this.subscribed(row);
+    else if (answer.kind === 'error') this.tomorrow(row, answer);
+    else this.refused(row, answer);
+  }
+
+  /** The queue belongs to the first entry whose NSUB succeeded (design §4.1). */
+  private subscribed(row: number): void {
+    const { queues, sink } = this.shared;
+    const owner = queues.confirmed(this.server.number, queues.notifierId(row));
+    if (owner !== undefined && owner !== row) {
+      this.refused(row, { kind: 'auth' });
+      return;
+    }
+    const missed = queues.has(row, FLAG.missed);
+    queues.set(row, FLAG.confirmed, true);
+    queues.set(row, FLAG.missed, false);
+    queues.setFailures(row, 0);
+    this.move(row, LIST.active);
+    const ref = queues.ref(row);
+    this.report(row, { kind: 'active' });
+    if (missed) sink.maybeMissed(ref);
+  }
+
+  /** For good: until the client unfollows it. */
+  private refused(row: number, status: FollowStatus): void {
+    this.shared.queues.set(row, FLAG.confirmed, false);
+    this.move(row, LIST.final);
+    this.report(row, status);
+  }
+
+  notified(notifierId: Uint8Array, nonce: Uint8Array, metadata: Uint8Array): void {
+    const { queues, sink, metrics } = this.shared;
+    const row = queues.confirmed(this.server.number, notifierId);
+    if (metadata.length > MAX_METADATA) metrics.smp_dropped_signals_total.inc({ reason: 'size' });
+    else if (row === undefined) this.notifiedEarly(notifierId);
+    else {
+      metrics.smp_signals_total.inc();
+      sink.signal(queues.ref(row), nonce, metadata);
+    }
+  }
+
+  /** It may have overtaken the answer to our NSUB: whichever entry that confirms is told to look. */
+  private notifiedEarly(notifierId: Uint8Array): void {
+    const { queues, metrics } = this.shared;
+    metrics.smp_dropped_signals_total.inc({ reason: 'unknown' });
+    for (const row of queues.entries(this.server.number, notifierId)) queues.set(row, FLAG.missed, true);
+  }
+
+  ended(notifierId: Uint8Array): void {
+    const row = this.shared.queues.confirmed(this.server.number, notifierId);
+    // In flight it has been asked for again since: the answer to that decides.
+    if (row === undefined || this.shared.queues.listOf(row) === LIST.flight) return;
+    this.finish(row, 'end');
+  }
+
+  deleted(notifierId: Uint8Array): void {
+    const row = this.shared.queues.confirmed(this.server.number, notifierId);
+    if (row !== undefined) this.finish(row, 'deleted');
+  }
+
+  private finish(row: number, kind: 'end' | 'deleted'): void {
+    const { queues, metrics } = this.shared;
+    metrics.smp_events_total.inc({ kind });
+    queues.set(row, FLAG.confirmed, false);
+    if (queues.listOf(row) !== LIST.flight) this.move(row, LIST.final); // else when its answer comes
+    this.report(row, { kind });
+  }
+
+  // --- trying again
+
+  /** After a temporary failure: 1 s at first, 10 minutes at last. The status stays. */
+  private again(row: number): void {
+    const failures = this.shared.queues.failures(row);
+    const step = Math.min(failures, LATER_MS.length - 1);
+    this.shared.queues.setFailures(row, step + 1);
+    this.move(row, LIST.later + step);
+    this.returnAfter(LIST.later + step, LATER_MS[step]! * (0.5 + this.shared.random() / 2));
+  }
+
+  /** After an error: on the next connection, or in a day. */
+  private tomorrow(row: number, status: FollowStatus): void {
+    this.move(row, LIST.errors);
+    this.returnAfter(LIST.errors, DAY_MS);
+    this.report(row, status);
+  }
+
+  private returnAfter(list: number, ms: number): void {
+    this.timers[list] ??= this.shared.clock.after(ms, () => {
+      this.timers[list] = undefined;
+      this.returning.add(list);
+      this.shared.turns.request(this.returnNext);
+    });
+  }
+
+  private cancelTimers(): void {
+    for (const timer of this.timers) timer?.cancel();
+    this.timers.length = 0;
+  }
+
+  // --- lists and rows
+
+  private list(number: number): QueueList {
+    return this.lists[number]!;
+  }
+
+  private first(list: number): number | undefined {
+    const { head } = this.list(list);
+    return head === 0 ? undefined : head - 1;
+  }
+
+  private put(row: number, list: number): void {
+    this.shared.queues.append(this.list(list), list, row);
+  }
+
+  private move(row: number, list: number): void {
+    const { queues } = this.shared;
+    queues.unlink(this.list(queues.listOf(row)), row);
+    this.put(row, list);
+  }
+
+  private report(row: number, status: FollowStatus): void {
+    const { queues, sink } = this.shared;
+    if (queues.setStatus(row, status)) sink.status(queues.ref(row), status);
+  }
+
+  private release(row: number): void {
+    const { queues } = this.shared;
+    queues.unlink(this.list(queues.listOf(row)), row);
+    queues.free(row);
+  }
+
+  private freeIfAbandoned(row: number): boolean {
+    if (!this.shared.queues.has(row, FLAG.abandoned)) return false;
+    this.release(row);
+    return true;
+  }
+
+  /** No queues are left. A server that never proved itself is forgotten at once, another a little later. */
+  private emptied(): void {
+    const end = (): void => {
+      this.stop();
+      this.shared.ended(this);
+    };
+    if (this.dialler.known) this.linger = this.shared.clock.after(LINGER_MS, end);
+    else end();
+  }
+}

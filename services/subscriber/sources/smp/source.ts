@@ -1,0 +1,172 @@
+/**
+ * SMP servers as a source of wake-ups: one connection a server, all queues of it on that connection, many NSUBs in
+ * flight. Knows nothing of devices, pushes or the gateway (design §3).
+ */
+import type { Crypto } from '../../../../shared/crypto/crypto.js';
+import type { Clock } from '../../../../shared/run/clock.js';
+import type { ServerAddress, SmpQueue } from '../../../../shared/smp/address.js';
+import { ID_SIZE, KEY_HASH_SIZE, SMP_ALPN, SMP_BLOCK_SIZE } from '../../../../shared/smp/constants.js';
+import type { AuthAlgorithm, Key } from '../../../../shared/smp/keys.js';
+import type { FollowRefusal, Source, SourceSink } from '../source.js';
+import { AddressGuard } from './address-guard.js';
+import { createConnect } from './connector.js';
+import { Follower, type FollowerShared } from './follower.js';
+import { Gate } from './gate.js';
+import type { SmpMetrics } from './metrics.js';
+import { QueueTable } from './queues.js';
+import { portOf, type Server, ServerTable } from './servers.js';
+import { Session } from './session.js';
+import { tlsDial } from './tls-transport.js';
+import type { Dial } from './transport.js';
+import { Turns } from './turns.js';
+
+/** A notifier's private key, raw: Ed25519 and Ed448 as seed. */
+export type NotifierKey = Key<AuthAlgorithm>;
+
+export interface SmpLimits {
+  readonly queues: number;
+  readonly servers: number;
+  readonly spellings: number;
+}
+
+const DEFAULT_LIMITS: SmpLimits = { queues: 2_000_000, servers: 20_000, spellings: 40_000 };
+/** Servers that never completed a handshake and are dialled at the same time. */
+const STRANGERS_AT_ONCE = 64;
+/** Real addresses have one or two hosts; an address may not be a way to fill memory. */
+const MAX_HOSTS = 8;
+
+export interface SmpSourceOptions {
+  readonly crypto: Crypto;
+  readonly clock: Clock;
+  readonly sink: SourceSink;
+  readonly metrics: SmpMetrics;
+  /** Ranges of network addresses that may be dialled beside the public Internet. */
+  readonly allow?: readonly string[];
+  readonly limits?: Partial<SmpLimits>;
+  /** How connections are opened; TLS over TCP unless said otherwise. */
+  readonly dial?: Dial;
+}
+
+export class SmpSource implements Source<SmpQueue, NotifierKey> {
+  private readonly options: SmpSourceOptions;
+  private readonly guard: AddressGuard;
+  private readonly queues: QueueTable;
+  private readonly servers: ServerTable;
+  private readonly followers = new Map<Server, Follower>();
+  private readonly shared: FollowerShared;
+  private closed = false;
+
+  constructor(options: SmpSourceOptions) {
+    const { crypto, clock, sink, metrics } = options;
+    const limits = { ...DEFAULT_LIMITS, ...options.limits };
+    this.options = options;
+    this.guard = new AddressGuard(options.allow);
+    this.queues = new QueueTable(crypto, limits.queues);
+    this.servers = new ServerTable(limits);
+    const dial = options.dial ?? tlsDial({ guard: this.guard, blockSize: SMP_BLOCK_SIZE, alpn: SMP_ALPN });
+    this.shared = {
+      clock,
+      sink,
+      metrics,
+      queues: this.queues,
+      turns: new Turns(),
+      gate: new Gate(STRANGERS_AT_ONCE),
+      connect: createConnect({ crypto, clock, dial }),
+      openSession: (link, events) => new Session(link, this.queues, { crypto, clock, metrics }, events),
+      random: () => new DataView(crypto.randomBytes(4).buffer).getUint32(0) / 2 ** 32,
+      ended: (follower) => this.ended(follower),
+    };
+  }
+
+  follow(
+    { server: address, notifierId }: SmpQueue,
+    key: NotifierKey,
+    ref: number,
+  ): { handle: number } | { refused: FollowRefusal } {
+    const port = portOf(address);
+    if (port === undefined || notifierId.length !== ID_SIZE || !this.reachable(address)) {
+      return this.refuse('prohibited');
+    }
+    const place = this.closed ? undefined : this.servers.use(address, port);
+    if (!place) return this.refuse('full');
+    const { server, spelling } = place;
+    const row = this.queues.add({ server: server.number, spelling, notifierId, key, ref });
+    if (row === undefined) {
+      this.release(spelling, server);
+      return this.refuse('full');
+    }
+    this.follower(server).add(row);
+    this.count();
+    return { handle: row };
+  }
+
+  unfollow(handle: number): void {
+    if (this.closed) return;
+    const spelling = this.queues.spelling(handle);
+    const follower = this.followers.get(this.servers.serverOf(spelling))!;
+    follower.remove(handle);
+    this.release(spelling, follower.server);
+    this.count();
+  }
+
+  address(handle: number): SmpQueue {
+    return {
+      server: this.servers.address(this.queues.spelling(handle)),
+      notifierId: this.queues.notifierId(handle).slice(),
+    };
+  }
+
+  holds(handle: number, key: NotifierKey): boolean {
+    return this.queues.holds(handle, key);
+  }
+
+  knowsServer({ server: address }: SmpQueue): boolean {
+    const server = this.servers.find(address);
+    return server !== undefined && (this.followers.get(server)?.keptUp ?? false);
+  }
+
+  async close(): Promise<void> {
+    this.closed = true;
+    for (const follower of this.followers.values()) follower.stop();
+    this.followers.clear();
+    this.queues.wipe();
+    this.count();
+  }
+
+  /** Whether every host could be dialled as far as its text tells; names are judged when they are resolved. */
+  private reachable({ hosts, keyHash }: ServerAddress): boolean {
+    if (hosts.length === 0 || hosts.length > MAX_HOSTS || keyHash.length !== KEY_HASH_SIZE) return false;
+    return !hosts.some((host) => this.guard.refuses(host));
+  }
+
+  private refuse(refused: FollowRefusal): { refused: FollowRefusal } {
+    this.options.metrics.smp_refused_total.inc({ reason: refused });
+    return { refused };
+  }
+
+  private follower(server: Server): Follower {
+    let follower = this.followers.get(server);
+    if (!follower) {
+      follower = new Follower(server, this.shared);
+      this.followers.set(server, follower);
+    }
+    return follower;
+  }
+
+  private release(spelling: number, server: Server): void {
+    this.servers.release(spelling);
+    if (server.spellings === 0 && !this.followers.has(server)) this.servers.remove(server);
+  }
+
+  private ended(follower: Follower): void {
+    this.followers.delete(follower.server);
+    if (follower.server.spellings === 0) this.servers.remove(follower.server);
+    this.count();
+  }
+
+  private count(): void {
+    const { metrics } = this.options;
+    metrics.smp_queues.set(this.queues.size);
+    metrics.smp_servers.set(this.followers.size);
+  }
+}
