@@ -62,7 +62,12 @@ export function cbEncryptNoPad(crypto: BoxCrypto, secret: Bytes, nonce: Bytes, m
 }
 
 /** The unpadded message of a box (a view into memory of its own); `undefined` where it is forged or wrongly padded. */
-export function cbDecrypt(crypto: BoxCrypto, secret: Bytes, nonce: Bytes, box: Bytes): Uint8Array | undefined {
+export function cbDecrypt(
+  crypto: BoxCrypto,
+  secret: Bytes,
+  nonce: Bytes,
+  box: Bytes,
+): Uint8Array | undefined {
   const padded = cbDecryptNoPad(crypto, secret, nonce, box);
   return padded && unpad(padded);
 }

@@ -1,17 +1,20 @@
 /** A service's long-term Ed25519 key in a PKCS#8 PEM file of mode 0600. */
 import { createPrivateKey, generateKeyPairSync } from 'node:crypto';
+import { wipe } from '../encoding/bytes.js';
 import { readSecretFile, SecretFileError, writeSecretFile } from '../run/files.js';
 import type { Crypto, KeyPair } from './crypto.js';
+
+const SEED_LENGTH = 32;
 
 /** Reads the key; throws `SecretFileError` where it is missing, readable by others, or no Ed25519 key. */
 export function readIdentityKey(crypto: Crypto, path: string): KeyPair {
   const pem = readSecretFile(path);
   try {
-    const jwk = createPrivateKey(pem).export({ format: 'jwk' });
-    if (jwk.crv !== 'Ed25519' || jwk.d === undefined) throw new SecretFileError('');
-    const seed = Buffer.from(jwk.d, 'base64url');
-    const pair = crypto.ed25519KeyPair(seed);
-    seed.fill(0);
+    const key = createPrivateKey(pem);
+    if (key.asymmetricKeyType !== 'ed25519') throw new SecretFileError('');
+    const der = key.export({ format: 'der', type: 'pkcs8' }); // ends in the seed; as a JWK it would be a string
+    const pair = crypto.ed25519KeyPair(der.subarray(-SEED_LENGTH));
+    wipe(der);
     return pair;
   } catch {
     throw new SecretFileError(`${path}: not an Ed25519 private key in PEM; make one with: porchlight init`);
