@@ -2,7 +2,7 @@
  * A client of the NTF protocol for tests: one connection, commands one by one or in blocks, raw blocks where a test
  * wants to send what no client would. Checks the handshake as stock clients do (guide C.2, H.1).
  */
-import { randomBytes } from 'node:crypto';
+import { randomBytes, X509Certificate } from 'node:crypto';
 import { type ConnectionOptions, connect, type TLSSocket } from 'node:tls';
 import { pad, unpad } from '../../shared/crypto/box.js';
 import type { Crypto } from '../../shared/crypto/crypto.js';
@@ -222,6 +222,8 @@ export function replyText(response: NtfResponse): string {
 }
 
 function leafKey(socket: TLSSocket): Key<'ed25519' | 'ed448'> {
-  const spki = socket.getPeerX509Certificate()!.publicKey.export({ format: 'der', type: 'spki' });
+  // Not getPeerX509Certificate: on a client it takes the certificate away from whoever asks next.
+  const certificate = new X509Certificate(socket.getPeerCertificate(true).raw);
+  const spki = certificate.publicKey.export({ format: 'der', type: 'spki' });
   return ofAlgorithm(decodePublicKey(spki), 'ed25519', 'ed448');
 }

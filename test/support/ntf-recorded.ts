@@ -60,8 +60,9 @@ export function recorded(name: (typeof RECORDED)[number]) {
     version: handshake.agreedVersion,
     serverHello: fromBase64(handshake.serverHello),
     clientHello: fromBase64(handshake.clientHello),
-    sessionKey:
-      handshake.serverSessionPublicKey && decodePublicKey(fromBase64(handshake.serverSessionPublicKey)),
+    sessionKey: handshake.serverSessionPublicKey
+      ? decodePublicKey(fromBase64(handshake.serverSessionPublicKey))
+      : undefined,
     authKey: decodePrivateKey(fromBase64(token.authPrivateKey!)),
     code: fromBase64(token.registrationCode!),
     replacementCode: fromBase64(token.replacementCode!),

@@ -15,6 +15,7 @@ import { createIdentity, toPem } from '../../shared/crypto/x509.js';
 import { utf8 } from '../../shared/encoding/bytes.js';
 import type { NtfCommand } from '../../shared/ntf/commands.js';
 import type { Provider } from '../../shared/ntf/constants.js';
+import { ENVIRONMENTS, type Environment } from '../../shared/relay/identity.js';
 import { type Clock, systemClock } from '../../shared/run/clock.js';
 import { silentLog } from '../../shared/run/log.js';
 import { Metrics } from '../../shared/run/metrics.js';
@@ -50,15 +51,23 @@ export function testIdentity(crypto: Crypto, algorithm: 'ed25519' | 'ed448' = 'e
   return makeIdentity(crypto, certificates, toPem('PRIVATE KEY', made.leafKey));
 }
 
+/** What a gateway tells that serves the app in these environments. */
+export const testFacts = (
+  sealingKey: Uint8Array,
+  environments: readonly Environment[] = ENVIRONMENTS,
+): GatewayFacts => ({
+  identityKey: randomBytes(32),
+  sealing: { keyId: randomBytes(4), publicKey: sealingKey },
+  apps: new Map([[TOPIC, environments]]),
+});
+
 export async function startTestNtfServer(options: TestNtfServerOptions = {}): Promise<TestNtfServer> {
   const crypto = await loadCrypto();
   const identity = testIdentity(crypto, options.algorithm);
   const registry = new FakeRegistry();
   const wake = new FakeWake(registry);
   const sealingKey = crypto.x25519KeyPair();
-  const sealing = { keyId: randomBytes(4), publicKey: sealingKey.publicKey };
-  const apps = new Map([[TOPIC, ['production', 'sandbox', 'test'] as const]]);
-  const link: TestNtfServer['link'] = { facts: { identityKey: randomBytes(32), sealing, apps } };
+  const link: TestNtfServer['link'] = { facts: testFacts(sealingKey.publicKey) };
   const metrics = new Metrics('test_');
   const listener = await startNtfListener({
     name: 'simplex',
@@ -87,6 +96,7 @@ export async function startTestNtfServer(options: TestNtfServerOptions = {}): Pr
 export interface TestPhone {
   /** Private. */
   readonly key: Key<AuthAlgorithm>;
+  readonly dhPrivateKey: Uint8Array;
   readonly tnew: NtfCommand & { readonly word: 'TNEW' };
 }
 
@@ -99,8 +109,14 @@ export interface TestPhoneOptions {
 export function testPhone(crypto: Crypto, options: TestPhoneOptions = {}): TestPhone {
   const { algorithm = 'ed25519', provider = 'AP', token = randomBytes(32).toString('hex') } = options;
   const { key, verifyKey } = authKey(crypto, algorithm);
-  const dhKey = crypto.x25519KeyPair().publicKey;
-  return { key, tnew: { word: 'TNEW', token: { provider, text: utf8(token) }, verifyKey, dhKey } };
+  const dh = crypto.x25519KeyPair();
+  const tnew = {
+    word: 'TNEW',
+    token: { provider, text: utf8(token) },
+    verifyKey,
+    dhKey: dh.publicKey,
+  } as const;
+  return { key, dhPrivateKey: dh.privateKey, tnew };
 }
 
 function authKey(

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { pad, unpad } from '../../../../shared/crypto/box.js';
+import { loadCrypto } from '../../../../shared/crypto/load.js';
 import { concat } from '../../../../shared/encoding/bytes.js';
 import { DecodeError } from '../../../../shared/encoding/reader.js';
 import { NTF_BLOCK_SIZE } from '../../../../shared/ntf/constants.js';
@@ -10,6 +11,8 @@ import {
   encodeClientHello,
   encodeServerHello,
 } from '../../../../shared/ntf/handshake.js';
+import { openSignedKey } from '../../../../shared/smp/handshake.js';
+import { ofAlgorithm } from '../../../../shared/smp/keys.js';
 import { RECORDED, recorded } from '../../../support/ntf-recorded.js';
 
 describe('NTF handshake', () => {
@@ -26,6 +29,19 @@ describe('NTF handshake', () => {
       assert.deepEqual(pad(encodeClientHello(answer), NTF_BLOCK_SIZE), file.clientHello);
     });
   }
+
+  it('knows the recorded session keys by the signature of the Ed448 certificate', async () => {
+    const crypto = await loadCrypto();
+    for (const name of ['ntf-v3', 'ntf-v2'] as const) {
+      const { serverHello, leafKey, sessionKey } = recorded(name);
+      const { signedKey } = decodeServerHello(unpad(serverHello)!);
+      const signer = ofAlgorithm(leafKey, 'ed448');
+      assert.deepEqual(openSignedKey(crypto, signer, signedKey!), sessionKey!.raw);
+      const forged = signedKey!.slice();
+      forged[30]! ^= 1;
+      assert.equal(openSignedKey(crypto, signer, forged), undefined);
+    }
+  });
 
   it('ignores trailing bytes', () => {
     const file = recorded('ntf-v3');
