@@ -10,7 +10,7 @@ import type { Crypto } from '../../shared/crypto/crypto.js';
 import { loadCrypto } from '../../shared/crypto/load.js';
 import { fromBase64url } from '../../shared/encoding/base64url.js';
 import { concat, toHex } from '../../shared/encoding/bytes.js';
-import { type Outcome, PAYLOAD_SIZE } from '../../shared/relay/batch.js';
+import { encodeBatch, type Outcome, PAYLOAD_SIZE } from '../../shared/relay/batch.js';
 import { CONTENT_TYPE, PATHS } from '../../shared/relay/constants.js';
 import { parseProblem } from '../../shared/relay/problem.js';
 import { checkStatement, currentSealingKey, type GatewaySealingKey } from '../../shared/relay/statement.js';
@@ -185,7 +185,6 @@ describe('gateway', () => {
     const waiting: ((result: ApnsResult) => void)[] = [];
     scene.test.apns.answer = () => new Promise((resolve) => waiting.push(resolve));
     const frames = [makeFrame({ capability }), makeFrame({ capability, kind: 'check' }), makeFrame()];
-    const { encodeBatch } = await import('../../shared/relay/batch.js');
     const body = encodeBatch(frames);
     const order: number[] = [];
     const done = scene.client.send('POST', PATHS.push, scene.client.sign(PATHS.push, body), body, (chunk) => {

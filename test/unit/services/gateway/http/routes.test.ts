@@ -1,0 +1,154 @@
+import assert from 'node:assert/strict';
+import { before, describe, test } from 'node:test';
+import { Admission } from '../../../../../services/gateway/http/admission.js';
+import { createRoutes, type RoutesOptions } from '../../../../../services/gateway/http/routes.js';
+import { Addresses } from '../../../../../services/gateway/limits/addresses.js';
+import { Nonces } from '../../../../../services/gateway/limits/nonces.js';
+import { Subscribers } from '../../../../../services/gateway/limits/subscribers.js';
+import { gatewayMetrics } from '../../../../../services/gateway/metrics.js';
+import type { Crypto } from '../../../../../shared/crypto/crypto.js';
+import { loadCrypto } from '../../../../../shared/crypto/load.js';
+import { encodeBatch } from '../../../../../shared/relay/batch.js';
+import { CONTENT_TYPE, PATHS } from '../../../../../shared/relay/constants.js';
+import { PROBLEM_TYPE, parseProblem } from '../../../../../shared/relay/problem.js';
+import { signRequest } from '../../../../../shared/relay/signature.js';
+import { seconds, VirtualClock } from '../../../../../shared/run/clock.js';
+import { silentLog } from '../../../../../shared/run/log.js';
+import { Metrics } from '../../../../../shared/run/metrics.js';
+import { makeFrame } from '../../../../support/frames.js';
+
+const SECRET = 'this stands in no answer';
+
+let crypto: Crypto;
+before(async () => {
+  crypto = await loadCrypto();
+});
+
+/** The endpoints without a socket; `parts` replace what lies behind them. */
+function setUp(
+  parts: Partial<RoutesOptions> = {},
+  limits: { nonces?: number; rate?: number; requests?: number } = {},
+) {
+  const clock = new VirtualClock();
+  const { nonces = 100, rate = 100, requests = 10 } = limits;
+  const subscribers = new Subscribers({
+    clock,
+    nonces,
+    rate,
+    newcomerRate: rate,
+    requests,
+    newcomerRequests: requests,
+    capacity: 10,
+  });
+  const addresses = new Addresses({ clock, connections: 9, connectionsPerAddress: 9, failuresPerAddress: 9 });
+  const shared = { crypto, clock, subscribers, addresses, log: silentLog };
+  const admission = new Admission({
+    ...shared,
+    nonces: new Nonces(1000),
+    fingerprint: 'g',
+    listed: undefined,
+  });
+  const routes = createRoutes({
+    ...shared,
+    admission,
+    metrics: new Metrics('test_').add(gatewayMetrics),
+    capabilities: {} as RoutesOptions['capabilities'],
+    pusher: {} as RoutesOptions['pusher'],
+    statement: () => 'statement',
+    ...parts,
+  });
+  const key = crypto.ed25519KeyPair();
+  const post = (path: string, body: Uint8Array) => {
+    const signed = signRequest(crypto, key, { authority: 'host', path, body, gateway: 'g' }, seconds(clock));
+    const headers = { ...signed, host: 'host', 'content-length': String(body.length) };
+    return routes.request(path, { method: 'POST', headers, body: body as Uint8Array<ArrayBuffer> });
+  };
+  return { clock, routes, post };
+}
+
+const codeOf = async (response: Response) => parseProblem(await response.text());
+
+describe('endpoints', () => {
+  test('an unexpected failure is `unavailable`, and says nothing of itself', async () => {
+    const fail = () => {
+      throw new Error(SECRET);
+    };
+    const capabilities = { exchange: fail, renew: fail } as unknown as RoutesOptions['capabilities'];
+    const { routes, post } = setUp({ statement: fail, capabilities });
+    for (const response of [
+      await routes.request(PATHS.gateway),
+      await post(PATHS.capabilities, new Uint8Array(229)),
+      await post(PATHS.renew, new Uint8Array(256)),
+    ]) {
+      assert.equal(response.status, 503);
+      assert.equal(response.headers.get('content-type'), PROBLEM_TYPE);
+      const text = await response.text();
+      assert.equal(parseProblem(text), 'unavailable');
+      assert.ok(!text.includes(SECRET) && !JSON.stringify([...response.headers]).includes(SECRET));
+    }
+  });
+
+  test('a hello is answered with an empty body', async () => {
+    const response = await setUp().post(PATHS.push, encodeBatch([]));
+    assert.equal(response.status, 200);
+    assert.equal(response.headers.get('content-type'), CONTENT_TYPE);
+    assert.equal((await response.arrayBuffer()).byteLength, 0);
+  });
+
+  test('a full memory of nonces is 429 with Retry-After', async () => {
+    const { post } = setUp({}, { nonces: 1 });
+    assert.equal((await post(PATHS.push, encodeBatch([]))).status, 200);
+    const response = await post(PATHS.push, encodeBatch([]));
+    assert.equal(response.status, 429);
+    assert.equal(response.headers.get('retry-after'), '60');
+  });
+
+  test('an allowance that is used up is 429 until it is there again', async () => {
+    const { clock, post } = setUp({}, { rate: 1 });
+    for (let i = 0; i < 10; i++) assert.equal((await post(PATHS.push, encodeBatch([]))).status, 200);
+    const response = await post(PATHS.push, encodeBatch([]));
+    assert.equal(response.headers.get('retry-after'), '1');
+    assert.equal(await codeOf(response), 'rate');
+    await clock.advance(1000);
+    assert.equal((await post(PATHS.push, encodeBatch([]))).status, 200);
+  });
+
+  test('a request ends when its last frame is done, not before', async () => {
+    const waiting: (() => void)[] = [];
+    const pusher = {
+      push: (_frame: unknown, _signer: unknown, done: (outcome: object) => void) =>
+        waiting.push(() => done({ kind: 'accepted', reason: 'none', after: 0 })),
+    } as unknown as RoutesOptions['pusher'];
+    const { post } = setUp({ pusher }, { requests: 1 });
+    const response = await post(PATHS.push, encodeBatch([makeFrame(), makeFrame()]));
+    assert.equal(response.status, 200);
+    waiting[1]!();
+    assert.equal((await post(PATHS.push, encodeBatch([]))).status, 429, 'one request is still running');
+    waiting[0]!();
+    assert.equal((await response.arrayBuffer()).byteLength, 2 * 272);
+    assert.equal((await post(PATHS.push, encodeBatch([]))).status, 200);
+  });
+
+  test('outcomes of a reader that has gone are dropped, and the request still ends', async () => {
+    const waiting: (() => void)[] = [];
+    const pusher = {
+      push: (_frame: unknown, _signer: unknown, done: (outcome: object) => void) =>
+        waiting.push(() => done({ kind: 'accepted', reason: 'none', after: 0 })),
+    } as unknown as RoutesOptions['pusher'];
+    const { post } = setUp({ pusher }, { requests: 1 });
+    const response = await post(PATHS.push, encodeBatch([makeFrame()]));
+    await response.body!.cancel();
+    waiting[0]!();
+    assert.equal((await post(PATHS.push, encodeBatch([]))).status, 200);
+  });
+
+  test('a body without its length, or of another type, is refused unread', async () => {
+    const { routes } = setUp();
+    const send = (headers: Record<string, string>) =>
+      routes.request(PATHS.push, { method: 'POST', headers, body: new Uint8Array(8) });
+    assert.equal(await codeOf(await send({ 'content-type': CONTENT_TYPE })), 'bad-request');
+    assert.equal(await codeOf(await send({ 'content-type': 'application/json' })), 'version');
+    const large = { 'content-type': CONTENT_TYPE, 'content-length': String(1024 * 1024 + 1) };
+    assert.equal((await send(large)).status, 413);
+  });
+});
