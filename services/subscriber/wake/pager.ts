@@ -86,7 +86,7 @@ export class Pager implements Waiting {
     return {
       verification: this.ready('verification', this.verificationDueAt()),
       message: this.ready('message', hasNews ? this.lastMessageAt + this.coalesceMs : NEVER),
-      check: this.ready('check', isActive ? Math.min(this.checkDueAt, this.flagsDueAt) : NEVER),
+      check: this.ready('check', isActive ? this.nextCheckAt() : NEVER),
     };
   }
 
@@ -163,6 +163,10 @@ export class Pager implements Waiting {
     this.generation = this.device.generation;
     this.notBefore = { verification: LONG_AGO, message: LONG_AGO, check: LONG_AGO };
     this.proving = undefined;
+  }
+
+  private nextCheckAt(): number {
+    return Math.min(this.checkDueAt, this.mailbox.hasFlags ? this.flagsDueAt : NEVER);
   }
 
   private verificationDueAt(): number {

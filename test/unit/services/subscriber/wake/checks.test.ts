@@ -100,6 +100,17 @@ test('overflow is told by a check; one that fails is repeated, and silent ones s
   assert.deepEqual(await checkTimes(rig, 100), [11]);
 });
 
+test('maybeMissed is told by the next check where the first was not accepted', async () => {
+  const rig = wakeRig(crypto, { chance: 0 });
+  const device = await rig.active(1);
+  rig.link.rule = () => later(300);
+  rig.engine.maybeMissed(device);
+  await rig.clock.advance(0);
+  assert.equal(rig.link.count('check'), 1);
+  rig.link.rule = () => ACCEPTED;
+  assert.deepEqual(await checkTimes(rig, 60), [5]);
+});
+
 test('a flag that is set while a check is under way is told by the next', async () => {
   const rig = wakeRig(crypto, { chance: 0 });
   const device = await rig.active(1);

@@ -149,6 +149,17 @@ for (const [outcome, status, reason] of OUTCOMES) {
   });
 }
 
+test('an outcome that comes between a new token and its verification only counts', async () => {
+  const rig = wakeRig(crypto);
+  const device = await rig.active(1);
+  rig.signal(device, 1);
+  const tokenHash = new Uint8Array(32).fill(9);
+  rig.registry.replaceToken(device, { tokenHash, environment: 'production' });
+  rig.link.sent[0]!.answer({ kind: 'dead', reason: 'unregistered', after: 0 });
+  await rig.clock.advance(0);
+  assert.equal(device.status, 'registered');
+});
+
 test('an outcome of a token that was replaced only counts', async () => {
   const rig = wakeRig(crypto);
   const device = await rig.active(1);
