@@ -4,6 +4,7 @@
  */
 import { cbEncrypt, pad, unpad } from '../../shared/crypto/box.js';
 import type { Crypto, KeyPair } from '../../shared/crypto/crypto.js';
+import type { SignatureKey } from '../../shared/crypto/signatures.js';
 import { toBase64url } from '../../shared/encoding/base64url.js';
 import { type Bytes, concat, sameBytes, toHex } from '../../shared/encoding/bytes.js';
 import { decodeCommand, type NtfCommand } from '../../shared/ntf/commands.js';
@@ -131,7 +132,7 @@ export class FakeNtfServer {
     sessionId: Uint8Array,
     send: (block: Bytes) => void,
     close: () => void,
-    signingKey = { algorithm: 'ed25519' as const, raw: this.leaf.privateKey.slice(0, 32) },
+    signingKey: SignatureKey = { algorithm: 'ed25519', raw: this.leaf.privateKey.slice(0, 32) },
   ): (block: Bytes) => void {
     this.connections++;
     const signedKey = signSessionKey(this.crypto, signingKey, this.crypto.x25519KeyPair().publicKey);
