@@ -4,12 +4,15 @@
  */
 import type { Crypto } from '../crypto/crypto.js';
 import { signWith, verifyWith } from '../crypto/signatures.js';
-import { type Bytes, concat, fromHex } from '../encoding/bytes.js';
-import { DecodeError, decodeAll, Reader } from '../encoding/reader.js';
+import type { Bytes } from '../encoding/bytes.js';
+import { DecodeError, Reader } from '../encoding/reader.js';
 import { Writer } from '../encoding/writer.js';
 import { SINCE, type VersionRange } from './constants.js';
 import { decodeTransportError, encodeTransportError, type TransportError } from './errors.js';
 import { decodePublicKey, encodePublicKey, type Key, ofAlgorithm } from './keys.js';
+import { decodeSignedKey, encodeSignedKey, type SigningAlgorithm, wrapKey } from './signed-key.js';
+
+export { decodeSignedKey, type SignedKey, type SigningAlgorithm } from './signed-key.js';
 
 /** Certificates, leaf first, and a session key signed with the leaf's key. */
 export interface CertifiedKey {
@@ -124,59 +127,6 @@ export function decodeServiceResponse(content: Bytes): ServiceResponse {
   return { error: decodeTransportError(r.tail()) };
 }
 
-export type SigningAlgorithm = 'ed25519' | 'ed448';
-
-/** A session key signed by a certificate's key; `signed` are the bytes that the signature covers. */
-export interface SignedKey {
-  readonly signed: Bytes;
-  readonly key: Key;
-  readonly algorithm: SigningAlgorithm;
-  readonly signature: Bytes;
-}
-
-/** Around the signed bytes: the outer SEQUENCE; behind them: algorithm and BIT STRING (guide C.2). */
-const SIGNED_FORMS: readonly {
-  algorithm: SigningAlgorithm;
-  head: Uint8Array;
-  middle: Uint8Array;
-  signatureSize: number;
-}[] = [
-  {
-    algorithm: 'ed25519',
-    head: fromHex('3078')!,
-    middle: fromHex('300506032b6570034100')!,
-    signatureSize: 64,
-  },
-  {
-    algorithm: 'ed448',
-    head: fromHex('3081aa')!,
-    middle: fromHex('300506032b6571037300')!,
-    signatureSize: 114,
-  },
-];
-/** What is signed is the SubjectPublicKeyInfo wrapped in one more SEQUENCE. */
-const WRAPPER = fromHex('302c')!;
-const SIGNED_SIZE = 46;
-
-/** Reads the DER object `SEQUENCE { SEQUENCE { key }, algorithm, signature }`. Throws `DecodeError`. */
-export const decodeSignedKey = (der: Bytes): SignedKey => decodeAll(der, readSignedKey);
-
-function readSignedKey(r: Reader): SignedKey {
-  const form = SIGNED_FORMS.find(({ head }) => accept(r, head));
-  if (form === undefined) throw new DecodeError('not a signed key');
-  const signed = r.take(SIGNED_SIZE);
-  const inner = new Reader(signed);
-  if (!accept(inner, WRAPPER) || !accept(r, form.middle)) throw new DecodeError('not a signed key');
-  const key = decodePublicKey(inner.tail());
-  return { signed, key, algorithm: form.algorithm, signature: r.take(form.signatureSize) };
-}
-
-function accept(r: Reader, bytes: Bytes): boolean {
-  if (bytes.some((byte, i) => r.bytes[r.offset + i] !== byte)) return false;
-  r.take(bytes.length);
-  return true;
-}
-
 /**
  * Signs a session key with a certificate's private key.
  * @param publicKey raw; X25519 for servers, Ed25519 for a service's session key
@@ -187,9 +137,9 @@ export function signSessionKey(
   publicKey: Bytes,
   algorithm: 'x25519' | 'ed25519' = 'x25519',
 ): Uint8Array {
-  const form = SIGNED_FORMS.find((f) => f.algorithm === signingKey.algorithm)!;
-  const signed = concat(WRAPPER, encodePublicKey({ algorithm, raw: publicKey }));
-  return concat(form.head, signed, form.middle, signWith(crypto, signingKey, signed));
+  const signed = wrapKey({ algorithm, raw: publicKey });
+  const signature = signWith(crypto, signingKey, signed);
+  return encodeSignedKey({ signed, algorithm: signingKey.algorithm, signature });
 }
 
 /** The raw session key inside, if its signature is by `signer` (public); else, or where it is no such key, undefined. */
