@@ -75,8 +75,9 @@ describe('import boundaries', () => {
 
   test('protocols are pure: no Node module, no clock, no sockets, no native code', () => {
     const pure = /^shared\/(encoding|smp|ntf|relay|memory)\//;
+    // zod only judges values.
     assert.deepEqual(
-      offences(pure, (i) => !i.to.startsWith('shared/')),
+      offences(pure, (i) => !i.to.startsWith('shared/') && i.to !== 'zod'),
       [],
     );
     assert.deepEqual(

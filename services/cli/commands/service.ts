@@ -1,0 +1,64 @@
+/** `porchlight gateway` and `porchlight subscriber`: configuration, start, and a clean stop. */
+import type { z } from 'zod';
+import { loadConfig, printConfig } from '../../../shared/run/config.js';
+import { createLog, type Log, type LogLevel } from '../../../shared/run/log.js';
+import { onShutdown } from '../../../shared/run/shutdown.js';
+
+export interface ServiceOptions {
+  readonly config: string;
+  readonly checkConfig?: true;
+}
+
+interface Running {
+  close(): Promise<void>;
+}
+
+interface Service<S extends z.ZodType> {
+  readonly schema: S;
+  start(config: z.output<S>, log: Log): Promise<Running>;
+}
+
+const SERVICES = {
+  async gateway() {
+    const [{ gatewayConfigSchema }, { startGateway }] = await Promise.all([
+      import('../../gateway/config.js'),
+      import('../../gateway/app.js'),
+    ]);
+    return {
+      schema: gatewayConfigSchema,
+      start: (config, log) => startGateway(config, { log }),
+    } satisfies Service<typeof gatewayConfigSchema>;
+  },
+  async subscriber() {
+    const [{ subscriberConfigSchema }, { startSubscriber }] = await Promise.all([
+      import('../../subscriber/config.js'),
+      import('../../subscriber/app.js'),
+    ]);
+    return {
+      schema: subscriberConfigSchema,
+      start: (config, log) => startSubscriber(config, { log }),
+    } satisfies Service<typeof subscriberConfigSchema>;
+  },
+};
+
+/** Runs a service until it is told to stop. With `checkConfig` only reads, checks and prints the configuration. */
+export async function runService(name: keyof typeof SERVICES, options: ServiceOptions): Promise<void> {
+  const service = (await SERVICES[name]()) as Service<z.ZodType<LoggedConfig>>;
+  const prefix = `PORCHLIGHT_${name.toUpperCase()}_`;
+  const config = loadConfig(service.schema, { file: options.config, env: process.env, prefix });
+  if (options.checkConfig) {
+    process.stdout.write(printConfig(config));
+    return;
+  }
+  const log = createLog({ service: name, level: config.log.level, json: config.log.format === 'json' });
+  const running = await service.start(config, log);
+  onShutdown(async () => {
+    log.info('stopping');
+    await running.close();
+  });
+  log.info('ready');
+}
+
+interface LoggedConfig {
+  readonly log: { readonly level: LogLevel; readonly format: 'json' | 'text' };
+}

@@ -1,0 +1,35 @@
+/** What a person sees when a command can't do its work: the problem, not a stack. */
+import { ConfigError } from '../../shared/run/config.js';
+import { SecretFileError } from '../../shared/run/files.js';
+
+/** A problem that the user can mend; the message says how. */
+export class UsageError extends Error {
+  override readonly name = 'UsageError';
+}
+
+const CODES: Readonly<Record<string, string>> = {
+  EADDRINUSE: 'the address is in use by another process',
+  EACCES: 'not permitted; ports below 1024 need a privilege',
+  EADDRNOTAVAIL: 'this machine does not have that address',
+};
+
+/** Prints the failure and sets the exit status: 2 for what the user gave, 1 for everything else. */
+export function reportFailure(error: unknown): void {
+  const say = (line: string) => process.stderr.write(`porchlight: ${line}\n`);
+  if (error instanceof ConfigError) {
+    for (const problem of error.problems) say(problem);
+    process.exitCode = 2;
+  } else if (error instanceof UsageError || error instanceof SecretFileError) {
+    say(error.message);
+    process.exitCode = 2;
+  } else {
+    const { code, port } = error as { code?: string; port?: number };
+    const known = code === undefined ? undefined : CODES[code];
+    say(
+      known
+        ? `${known}${port === undefined ? '' : ` (port ${port})`}`
+        : String((error as Error)?.stack ?? error),
+    );
+    process.exitCode = 1;
+  }
+}

@@ -1,0 +1,134 @@
+/** Makes a gateway's folder: configuration, identity, TLS certificate, a place for its state. */
+import { createPublicKey } from 'node:crypto';
+import { mkdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { createIdentityKey, readIdentityKey } from '../../../shared/crypto/identity-key.js';
+import { loadCrypto } from '../../../shared/crypto/load.js';
+import { createServerCertificate, toPem } from '../../../shared/crypto/x509.js';
+import { formatGatewayAddress, gatewayFingerprint } from '../../../shared/relay/identity.js';
+import { writeSecretFile } from '../../../shared/run/files.js';
+import { UsageError } from '../failure.js';
+import { announce, newFolder, writePublic } from './folder.js';
+import { toml, unless } from './toml.js';
+
+export interface GatewayInit {
+  readonly dir: string;
+  readonly host: string;
+  readonly port: number;
+  readonly topic: string;
+  readonly team?: string;
+  readonly apnsKey?: string;
+  readonly apnsKeyId?: string;
+}
+
+/** What the demo sets beside what a person may choose. */
+export interface GatewayExtras {
+  readonly listenHost?: string;
+  readonly observePort?: number;
+  readonly test?: { readonly url: string; readonly caFile: string };
+}
+
+const FILE = 'gateway.toml';
+
+/** Writes the folder and returns the gateway's address. Throws `UsageError`. */
+export async function makeGateway(options: GatewayInit, extras: GatewayExtras = {}): Promise<string> {
+  const { port } = options;
+  if (options.apnsKey !== undefined) checkAppleKey(options.apnsKey);
+  const folder = newFolder(options.dir, FILE);
+  const crypto = await loadCrypto();
+
+  const identity = join(folder, 'identity.key');
+  createIdentityKey(identity);
+  const certificate = createServerCertificate({ host: options.host, now: new Date() });
+  writePublic(join(folder, 'tls.crt'), toPem('CERTIFICATE', certificate.certificate));
+  writeSecretFile(join(folder, 'tls.key'), toPem('PRIVATE KEY', certificate.privateKey));
+  mkdirSync(join(folder, 'state'), { mode: 0o700 });
+  if (options.apnsKey !== undefined) writeSecretFile(join(folder, 'apns.p8'), readFileSync(options.apnsKey));
+  writePublic(join(folder, FILE), template(folder, options, port, extras));
+
+  const { publicKey } = readIdentityKey(crypto, identity);
+  return formatGatewayAddress({
+    fingerprint: gatewayFingerprint(crypto, publicKey),
+    host: options.host,
+    port,
+  });
+}
+
+/** `porchlight init gateway`. */
+export async function initGateway(options: GatewayInit): Promise<void> {
+  const address = await makeGateway(options);
+  const file = join(options.dir, FILE);
+  const complete = options.team && options.apnsKey && options.apnsKeyId;
+  announce("The gateway's address, for those who run subscribers:", address, [
+    ...(complete
+      ? []
+      : [`put Apple's key into ${join(options.dir, 'apns.p8')} (chmod 600) and its ids into ${file}`]),
+    `porchlight gateway --config ${file} --check-config`,
+    `porchlight gateway --config ${file}`,
+  ]);
+}
+
+function checkAppleKey(file: string): void {
+  try {
+    if (createPublicKey(readFileSync(file)).asymmetricKeyDetails?.namedCurve === 'prime256v1') return;
+  } catch {
+    // said below, without what the file holds
+  }
+  throw new UsageError(`${file}: not a .p8 key of Apple's (a P-256 private key in PEM)`);
+}
+
+function template(folder: string, options: GatewayInit, port: number, extras: GatewayExtras): string {
+  const at = (name: string) => toml(join(folder, name));
+  const environments = extras.test ? ['test'] : ['production', 'sandbox'];
+  return `# A Porchlight gateway. Every key is also an environment variable: PORCHLIGHT_GATEWAY_LISTEN, PORCHLIGHT_GATEWAY_LIMITS_DEVICES…
+# Check it with: porchlight gateway --config ${FILE} --check-config
+
+# Who this gateway is: the fingerprint in its address is that of this key. Keep a copy offline.
+identity_key = ${at('identity.key')}
+# What the gateway makes and renews itself (sealing keys, epoch roots). Never in a backup: destroyed keys must stay destroyed.
+state = ${at('state')}
+# Where subscribers reach it.
+listen = ${toml(`${extras.listenHost ?? '0.0.0.0'}:${port}`)}
+
+[tls]
+# Self-signed is enough: the gateway's signed statement names this certificate's key. An ordinary certificate works too.
+certificate = ${at('tls.crt')}
+private_key = ${at('tls.key')}
+
+[observe]
+# /metrics, /readyz, /healthz
+listen = ${toml(`127.0.0.1:${extras.observePort ?? 9601}`)}
+
+[log]
+level = ${toml(extras.test ? 'debug' : 'info')}
+format = ${toml(extras.test ? 'json' : 'text')}
+
+[subscribers]
+# open: whoever signs its requests; listed: only the keys below (base64url of the subscriber's public key).
+mode = "open"
+# keys = []
+
+# Apple's key of your team, from the developer account: the .p8 file with mode 0600 and its two ids.
+[[keys]]
+name = "main"
+file = ${at('apns.p8')}
+key_id = ${toml(options.apnsKeyId ?? 'PUT-KEY-ID')}
+team_id = ${toml(options.team ?? 'PUT-TEAMID')}
+
+# One table an app.
+[[apps]]
+topic = ${toml(options.topic)}
+environments = ${toml(environments)}
+key = "main"
+# The words on the phone's screen when the app could not open the push. Nobody else chooses them.
+visible_text = "Encrypted message or another app event"
+
+# A stand-in of Apple's service for tests (porchlight simulate apns). No app may name the environment "test" without it.
+${unless(
+  extras.test === undefined,
+  `[test_environment]
+url = ${toml(extras.test?.url ?? 'https://localhost:2197')}
+ca_file = ${toml(extras.test?.caFile ?? 'simulator-ca.crt')}`,
+)}
+`;
+}

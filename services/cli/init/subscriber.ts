@@ -1,0 +1,110 @@
+/** Makes a subscriber's folder: configuration, identity towards gateways, identity towards phones. */
+import { join, resolve } from 'node:path';
+import { createIdentityKey } from '../../../shared/crypto/identity-key.js';
+import { createIdentity, toPem } from '../../../shared/crypto/x509.js';
+import { toBase64url } from '../../../shared/encoding/base64url.js';
+import { formatGatewayAddress, parseGatewayAddress } from '../../../shared/relay/identity.js';
+import { writeSecretFile } from '../../../shared/run/files.js';
+import { UsageError } from '../failure.js';
+import { announce, newFolder, writePublic } from './folder.js';
+import { toml, unless } from './toml.js';
+
+export interface SubscriberInit {
+  readonly dir: string;
+  readonly gateway: string;
+  readonly gatewayCa?: string;
+  readonly host: string;
+  readonly port: number;
+  readonly topic: string;
+}
+
+/** What the demo sets beside what a person may choose. */
+export interface SubscriberExtras {
+  readonly listenHost?: string;
+  readonly observePort?: number;
+  readonly allowNetworks?: readonly string[];
+  readonly verbose?: boolean;
+}
+
+const FILE = 'subscriber.toml';
+/** The port that SimpleX clients take when an address names none. */
+const DEFAULT_PORT = 443;
+
+/** Writes the folder and returns the address to enter in the app. Throws `UsageError`. */
+export function makeSubscriber(options: SubscriberInit, extras: SubscriberExtras = {}): string {
+  const { port } = options;
+  const gateway = parseGatewayAddress(options.gateway);
+  if (gateway === undefined) {
+    throw new UsageError(
+      '--gateway: expected porchlight-gateway://FINGERPRINT@HOST[:PORT]; without its fingerprint nobody could tell whose gateway answers',
+    );
+  }
+  const folder = newFolder(options.dir, FILE);
+  createIdentityKey(join(folder, 'identity.key'));
+  const identity = createIdentity({ algorithm: 'ed25519', commonName: options.host, now: new Date() });
+  writePublic(join(folder, 'ca.crt'), toPem('CERTIFICATE', identity.caCert));
+  writeSecretFile(join(folder, 'ca.key'), toPem('PRIVATE KEY', identity.caKey));
+  writePublic(join(folder, 'server.crt'), toPem('CERTIFICATE', identity.leafCert));
+  writeSecretFile(join(folder, 'server.key'), toPem('PRIVATE KEY', identity.leafKey));
+  writePublic(join(folder, FILE), template(folder, options, formatGatewayAddress(gateway), port, extras));
+  const at = port === DEFAULT_PORT ? options.host : `${options.host}:${port}`;
+  return `ntf://${toBase64url(identity.fingerprint)}@${at}`;
+}
+
+/** `porchlight init subscriber`. */
+export async function initSubscriber(options: SubscriberInit): Promise<void> {
+  const address = makeSubscriber(options);
+  const file = join(options.dir, FILE);
+  announce('The notification server to enter in the app:', address, [
+    `porchlight subscriber --config ${file} --check-config`,
+    `porchlight subscriber --config ${file}`,
+    `keep ${join(options.dir, 'ca.key')} offline: it is needed only to make a new server certificate`,
+  ]);
+}
+
+function template(
+  folder: string,
+  options: SubscriberInit,
+  gateway: string,
+  port: number,
+  extras: SubscriberExtras,
+): string {
+  const at = (name: string) => toml(join(folder, name));
+  const ca = options.gatewayCa;
+  return `# A Porchlight subscriber. Every key is also an environment variable: PORCHLIGHT_SUBSCRIBER_IDENTITY_KEY, PORCHLIGHT_SUBSCRIBER_LISTENERS_0_LISTEN…
+# Check it with: porchlight subscriber --config ${FILE} --check-config
+
+# Who this subscriber is to gateways. Capabilities work only together with this key.
+identity_key = ${at('identity.key')}
+
+[observe]
+# /metrics, /readyz, /healthz
+listen = ${toml(`127.0.0.1:${extras.observePort ?? 9602}`)}
+
+[log]
+level = ${toml(extras.verbose ? 'debug' : 'info')}
+format = ${toml(extras.verbose ? 'json' : 'text')}
+
+[smp]
+# Messaging servers come from clients. Addresses on private networks are refused unless they are listed here.
+allow_networks = ${toml([...(extras.allowNetworks ?? [])])}
+
+# The gateway that holds the app's key for Apple's service.
+[[gateways]]
+name = "main"
+address = ${toml(gateway)}
+${unless(ca === undefined, `# Certificate authority to trust instead of the system's.\nca_file = ${toml(resolve(ca ?? 'gateway-ca.crt'))}`)}
+
+# Where phones connect: one table for one app of one gateway.
+[[listeners]]
+name = "phones"
+listen = ${toml(`${extras.listenHost ?? '0.0.0.0'}:${port}`)}
+# The identity in the app's address is the SHA-256 of ca_certificate. Files of "ntf-server init" work as well.
+ca_certificate = ${at('ca.crt')}
+certificate = ${at('server.crt')}
+private_key = ${at('server.key')}
+gateway = "main"
+# Bundle id of the app, as the gateway's operator names it.
+topic = ${toml(options.topic)}
+`;
+}
