@@ -20,13 +20,13 @@ import { apnsMetrics } from './apns/metrics.js';
 import { apnsEndpoints, apnsKeys } from './apns-keys.js';
 import { Apps } from './apps.js';
 import { EPOCHS_FOLDER } from './burn.js';
-import { Capabilities } from './capabilities/capabilities.js';
+import { Capabilities, type CapabilitiesOptions } from './capabilities/capabilities.js';
 import { Epochs } from './capabilities/epochs.js';
 import { KeyFolder } from './capabilities/key-folder.js';
 import { SealingKeys } from './capabilities/sealing-keys.js';
 import type { GatewayConfig } from './config.js';
 import { Admission } from './http/admission.js';
-import { startListener } from './http/listener.js';
+import { type ListenerOptions, startListener } from './http/listener.js';
 import { createRoutes } from './http/routes.js';
 import { Addresses } from './limits/addresses.js';
 import { DeviceLimits } from './limits/devices.js';
@@ -66,89 +66,17 @@ export async function startGateway(config: GatewayConfig, deps: GatewayDeps): Pr
   const { log, clock = systemClock, crypto = await loadCrypto() } = deps;
   log.info('crypto loaded', { backend: crypto.backend });
   const metrics = new Metrics('porchlight_gateway_');
-  const handles = metrics.add(gatewayMetrics);
-  const identity = readIdentityKey(crypto, config.identity_key);
-  const tls = config.tls && readTls(crypto, config.tls);
-  const apps = new Apps(crypto, config.apps);
-  const engine = deps.engine ?? makeEngine(config, { crypto, clock, log, metrics });
-  const keys = openKeys(config, { crypto, clock, log });
-  const { subscribers, addresses, devices, nonces } = makeLimits(config, crypto, clock);
-
-  const capabilities = new Capabilities({
-    crypto,
-    clock,
-    ...keys,
-    serves: (tag, environment) => apps.find(tag, environment) !== undefined,
-  });
-  const statements = new Statements({
-    crypto,
-    clock,
-    identity,
-    apps: apps.all,
-    sealingKeys: keys.sealingKeys,
-    tlsSpki: tls?.spki,
-  });
-  // Makes the first keys, so that a folder that can't be written refuses the start.
-  keys.epochs.current();
-  statements.current();
-
-  const pusher = new Pusher({
-    crypto,
-    clock,
-    log,
-    metrics: handles,
-    apps,
-    capabilities,
-    devices,
-    subscribers,
-    engine,
-    firstContacts: new FirstContacts(clock),
-    frameIds: config.limits.frame_ids,
-  });
-  const fingerprint = gatewayFingerprint(crypto, identity.publicKey);
-  const admission = new Admission({
-    crypto,
-    clock,
-    addresses,
-    subscribers,
-    nonces,
-    fingerprint,
-    listed: listedTags(config, crypto),
-  });
-  const routes = createRoutes({
-    clock,
-    log,
-    metrics: handles,
-    addresses,
-    admission,
-    capabilities,
-    subscribers,
-    pusher,
-    statement: () => statements.current(),
-  });
-
-  const listener = await startListener({
-    listen: config.listen,
-    tls,
-    addresses,
-    metrics: handles,
-    fetch: (request, env) => routes.fetch(request, env),
-  });
-  const notReady = () => unreadyApps(apps, engine);
-  const observing = await startObserving({ listen: config.observe.listen, metrics, notReady });
+  const base = { crypto, clock, log, metrics };
+  const parts = assemble(config, { ...base, handles: metrics.add(gatewayMetrics) }, deps.engine);
+  const listener = await startListener({ ...parts, listen: config.listen, metrics: parts.handles });
+  const { listen } = config.observe;
+  const observing = await startObserving({ listen, metrics, notReady: parts.notReady });
+  const { fingerprint } = parts;
   log.info('listening', {
     listen: formatListen({ ...config.listen, port: listener.port }),
     name: fingerprint,
   });
-  const sampling = sample(clock, () => {
-    handles.connections.set(addresses.connections);
-    handles.subscribers.set(subscribers.size);
-    handles.limited_devices.set(devices.size);
-    handles.frame_ids.set(pusher.remembered);
-    handles.nonces.set(nonces.size);
-    handles.body_bytes.set(admission.bodyBytes);
-  });
-
+  const sampling = sample(clock, parts.measure);
   return {
     port: listener.port,
     observePort: observing.port,
@@ -156,10 +84,9 @@ export async function startGateway(config: GatewayConfig, deps: GatewayDeps): Pr
     async close() {
       sampling.cancel();
       listener.stop();
-      await engine.close(CLOSE_GRACE_MS);
+      await parts.engine.close(CLOSE_GRACE_MS);
       await Promise.all([listener.close(), observing.close()]);
-      keys.close();
-      devices.close();
+      parts.forget();
     },
   };
 }
@@ -170,7 +97,55 @@ interface Base {
   readonly log: Log;
 }
 
-function makeEngine(config: GatewayConfig, base: Base & { metrics: Metrics }): ApnsEngine {
+interface Observed extends Base {
+  readonly metrics: Metrics;
+  readonly handles: MetricHandles<typeof gatewayMetrics>;
+}
+
+/** Everything behind the listeners, from left to right. */
+function assemble(config: GatewayConfig, base: Observed, givenEngine: ApnsEngine | undefined) {
+  const { crypto, clock, handles } = base;
+  const identity = readIdentityKey(crypto, config.identity_key);
+  const fingerprint = gatewayFingerprint(crypto, identity.publicKey);
+  const tls = config.tls && readTls(crypto, config.tls);
+  const apps = new Apps(crypto, config.apps);
+  const engine = givenEngine ?? makeEngine(config, base);
+  const keys = openKeys(config, base);
+  const limits = makeLimits(config, crypto, clock);
+  const { devices } = limits;
+
+  const serves: CapabilitiesOptions['serves'] = (tag, environment) =>
+    apps.find(tag, environment) !== undefined;
+  const capabilities = new Capabilities({ ...base, ...keys, serves });
+  const statements = new Statements({ ...base, ...keys, identity, apps: apps.all, tlsSpki: tls?.spki });
+  const shared = { ...base, ...limits, metrics: handles, capabilities };
+  const firstContacts = new FirstContacts(clock);
+  const pusher = new Pusher({ ...shared, apps, engine, firstContacts, frameIds: config.limits.frame_ids });
+  const admission = new Admission({ ...shared, fingerprint, listed: listedTags(config, crypto) });
+  const statement = () => statements.current();
+  const routes = createRoutes({ ...shared, admission, pusher, statement });
+  // Makes the first keys, so that a folder that can't be written refuses the start.
+  keys.epochs.current();
+  statement();
+
+  const measure = () => {
+    handles.connections.set(limits.addresses.connections);
+    handles.subscribers.set(limits.subscribers.size);
+    handles.limited_devices.set(devices.size);
+    handles.frame_ids.set(pusher.remembered);
+    handles.nonces.set(limits.nonces.size);
+    handles.body_bytes.set(admission.bodyBytes);
+  };
+  const forget = () => {
+    keys.close();
+    devices.close();
+  };
+  const fetch: ListenerOptions['fetch'] = (request, env) => routes.fetch(request, env);
+  const notReady = () => unreadyApps(apps, engine);
+  return { tls, addresses: limits.addresses, engine, handles, fingerprint, fetch, notReady, measure, forget };
+}
+
+function makeEngine(config: GatewayConfig, base: Observed): ApnsEngine {
   const metrics: MetricHandles<typeof apnsMetrics> = base.metrics.add(apnsMetrics);
   return createApnsEngine({
     ...base,
@@ -197,7 +172,10 @@ function openKeys(config: GatewayConfig, base: Base) {
 
 function openTagKey(file: string, crypto: Crypto): Secret {
   if (!existsSync(file)) writeSecretFile(file, crypto.randomBytes(TAG_KEY_SIZE));
-  return new Secret('device tag key', Uint8Array.from(readSecretFile(file)));
+  const read = readSecretFile(file);
+  const key = new Secret('device tag key', Uint8Array.from(read));
+  read.fill(0);
+  return key;
 }
 
 function makeLimits({ limits }: GatewayConfig, crypto: Crypto, clock: Clock) {

@@ -71,16 +71,11 @@ class Scene {
     return scene;
   }
 
-  newClient(): RelayClient {
-    const { certificate, gateway } = this.test;
+  /** Another subscriber; with a fingerprint, one that believes to speak to that gateway. */
+  newClient(fingerprint = this.test.gateway.fingerprint): RelayClient {
+    const { certificate } = this.test;
     const port = () => this.test.gateway.port;
-    return new RelayClient({
-      crypto,
-      clock: this.clock,
-      port,
-      certificate,
-      fingerprint: gateway.fingerprint,
-    });
+    return new RelayClient({ crypto, clock: this.clock, port, certificate, fingerprint });
   }
 
   async fetchStatement(): Promise<void> {
@@ -324,8 +319,9 @@ describe('gateway', () => {
     assert.equal(codeOf(await send(fresh(), body, PATHS.renew)), 'bad-signature');
     assert.equal(codeOf(await send(fresh(), body, `${PATHS.push}?x=1`)), 'bad-signature');
     assert.equal(codeOf(await send({ 'content-type': CONTENT_TYPE })), 'bad-signature');
-    const foreign = { ...fresh(), 'porchlight-gateway': 'x'.repeat(43) };
-    assert.equal(codeOf(await send(foreign)), 'bad-signature');
+    const foreign = scene.newClient('x'.repeat(43));
+    assert.equal(codeOf(await foreign.post(PATHS.push, body)), 'bad-signature');
+    foreign.close();
     const version = await send({ ...fresh(), 'content-type': 'application/vnd.porchlight.v2' });
     assert.equal(version.status, 415);
     const large = await client.post(PATHS.push, new Uint8Array(1024 * 1024 + 1)).catch(() => undefined);
