@@ -42,6 +42,7 @@ export interface TestNtfServer {
 export interface TestNtfServerOptions {
   readonly algorithm?: 'ed25519' | 'ed448';
   readonly clock?: Clock;
+  readonly crypto?: Crypto;
   readonly limits?: Partial<NtfListenerLimits>;
 }
 
@@ -62,7 +63,7 @@ export const testFacts = (
 });
 
 export async function startTestNtfServer(options: TestNtfServerOptions = {}): Promise<TestNtfServer> {
-  const crypto = await loadCrypto();
+  const crypto = options.crypto ?? (await loadCrypto());
   const identity = testIdentity(crypto, options.algorithm);
   const registry = new FakeRegistry();
   const wake = new FakeWake(registry);

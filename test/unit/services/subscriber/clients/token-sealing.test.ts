@@ -9,6 +9,7 @@ import { appTag } from '../../../../../shared/relay/identity.js';
 import { openSealedToken } from '../../../../../shared/relay/sealed-token.js';
 import { VirtualClock } from '../../../../../shared/run/clock.js';
 import { TOPIC, testFacts } from '../../../../support/ntf-server.js';
+import { watchedCrypto } from '../../../../support/watched-crypto.js';
 
 const TOKEN = '0123456789abcdef'.repeat(4);
 const NOW = 1_800_000_000;
@@ -70,17 +71,7 @@ describe('sealing of device tokens', () => {
   });
 
   it('leaves the token in no array that it used', () => {
-    const seen: Uint8Array[] = [];
-    const watching = new Proxy(crypto, {
-      get(target, name, receiver) {
-        const member: unknown = Reflect.get(target, name, receiver);
-        if (typeof member !== 'function') return member;
-        return (...args: unknown[]): unknown => {
-          for (const arg of args) if (arg instanceof Uint8Array && arg !== hashKey) seen.push(arg);
-          return (member as (...all: unknown[]) => unknown).apply(target, args);
-        };
-      },
-    });
+    const { crypto: watching, seen } = watchedCrypto(crypto);
     seal('AP', TOKEN, watching);
     const token = Buffer.from(TOKEN, 'hex');
     assert.ok(seen.length > 2);
