@@ -74,11 +74,15 @@ export class Pusher {
 
   private run(frame: Frame, signer: Signer, finish: (outcome: Outcome) => void): void {
     const open = this.options.capabilities.open(frame.capability, signer.tag);
-    if (typeof open === 'string') return finish(refused(open));
+    if (typeof open === 'string') {
+      finish(refused(open));
+      return;
+    }
     const push = this.prepare(frame, open, signer);
     if ('kind' in push) {
       wipe(open.plaintext);
-      return finish(push);
+      finish(push);
+      return;
     }
     this.options.engine.send(push).then(
       (result) => finish(this.conclude(result, open, signer)),
