@@ -7,7 +7,6 @@ import { Breakers } from './breaker.js';
 import type { Answer, Dial } from './connection.js';
 import { type DeviceDelays, ProviderPause } from './delays.js';
 import type { ApnsPush, ApnsResult } from './engine.js';
-import { Fifo } from './fifo.js';
 import { Job } from './job.js';
 import { Line, type LineEvent, type Link } from './line.js';
 import type { Meter } from './meter.js';
@@ -15,6 +14,7 @@ import type { ResendCause } from './metrics.js';
 import type { ApnsKey, ApnsLimits } from './options.js';
 import { ProviderTokens } from './provider-token.js';
 import { type Reaction, type ReasonWord, reactionTo, reasonWord } from './reasons.js';
+import { Waiting } from './waiting.js';
 
 /** How often a push may be refused unprocessed before it is put off: a server that refuses all never ends. */
 const MAX_REFUSALS = 16;
@@ -44,9 +44,7 @@ export class Pool {
   private readonly breakers: Breakers;
   private readonly pause: ProviderPause;
   private readonly jobs = new Set<Job>();
-  private readonly queue = new Fifo<Job>();
-  /** Pushes to be sent again go before new ones. */
-  private readonly again = new Fifo<Job>();
+  private readonly waiting: Waiting;
   private sweeper: Timer | undefined;
   private whenIdle: (() => void) | undefined;
   private closing = false;
@@ -56,6 +54,7 @@ export class Pool {
     this.options = options;
     this.tokens = new ProviderTokens(key, clock, () => meter.signed());
     this.pause = new ProviderPause(clock);
+    this.waiting = new Waiting(meter);
     this.breakers = new Breakers({
       minMs: limits.breakerMinMs,
       maxMs: limits.breakerMaxMs,
@@ -83,8 +82,7 @@ export class Pool {
       const now = this.options.clock.monotonic();
       const job = new Job(push, this, resolve, now);
       this.jobs.add(job);
-      this.queue.push(job);
-      this.options.meter.waiting(1);
+      this.waiting.add(job);
       this.sweeper ??= this.options.clock.after(SWEEP_MS, () => this.sweep());
       this.dispatch();
     });
@@ -128,7 +126,7 @@ export class Pool {
     if (this.breakers.isOpen(push.topic)) return BROKEN;
     const afterSeconds = this.options.delays.remaining(push);
     if (afterSeconds > 0) return { kind: 'later', reason: 'device', afterSeconds };
-    if (this.queue.length + this.again.length >= this.options.limits.queued) return LOAD;
+    if (this.waiting.size >= this.options.limits.queued) return LOAD;
     for (const line of this.lines) line.wake();
     return this.isDown ? DOWN : undefined;
   }
@@ -141,13 +139,7 @@ export class Pool {
   // --- sending ----------------------------------------------------------------------------------------------------
 
   private dispatch(): void {
-    for (const queue of [this.again, this.queue]) {
-      for (let job = queue.peek(); job !== undefined; job = queue.peek()) {
-        if (!job.isDone && !this.place(job)) return;
-        queue.shift();
-        this.options.meter.waiting(-1);
-      }
-    }
+    this.waiting.offer((job) => this.place(job));
   }
 
   /** Puts a push on the least loaded connection; false where there is no room anywhere. */
@@ -213,8 +205,7 @@ export class Pool {
       this.finish(job, this.later());
     } else {
       this.options.meter.resent(cause);
-      this.again.push(job);
-      this.options.meter.waiting(1);
+      this.waiting.addAgain(job);
       for (const line of this.lines) line.wake();
       if (this.isDown) this.flush(DOWN);
     }
@@ -356,7 +347,7 @@ export class Pool {
   private changed(event: LineEvent | 'settings', word?: string): void {
     if (event !== 'settings') this.options.meter.connection(event, word);
     this.options.meter.links(this, this.lines.filter((line) => line.link !== undefined).length);
-    if (this.queue.length + this.again.length === 0) return;
+    if (this.waiting.size === 0) return;
     for (const line of this.lines) line.wake();
     if (this.isDown) this.flush(DOWN);
     else this.dispatch();
@@ -364,12 +355,10 @@ export class Pool {
 
   /** Answers everything that is not written. */
   private flush(result: ApnsResult): void {
-    for (const queue of [this.again, this.queue]) {
-      for (let job = queue.shift(); job !== undefined; job = queue.shift()) {
-        this.options.meter.waiting(-1);
-        this.finish(job, result);
-      }
-    }
+    this.waiting.offer((job) => {
+      this.finish(job, result);
+      return true;
+    });
   }
 
   /** Deadlines, to the second: one timer for all pushes. */
@@ -380,7 +369,7 @@ export class Pool {
       else if (job.link !== undefined && now - job.writtenAt >= this.options.limits.answerMs)
         this.timeOut(job);
     }
-    this.forget();
+    this.waiting.forget();
     this.dispatch();
     this.sweeper = this.jobs.size === 0 ? undefined : this.options.clock.after(SWEEP_MS, () => this.sweep());
   }
@@ -407,14 +396,5 @@ export class Pool {
     link.connection.cancel(job);
     this.taken(job, link);
     link.line.suspect(link);
-  }
-
-  /** Drops finished pushes from the queues, tokens and bodies with them. */
-  private forget(): void {
-    for (const queue of [this.again, this.queue]) {
-      const before = queue.length;
-      queue.sift((job) => !job.isDone);
-      this.options.meter.waiting(queue.length - before);
-    }
   }
 }
