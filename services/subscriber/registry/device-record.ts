@@ -10,12 +10,13 @@ import type { AuthAlgorithm, Key } from '../../../shared/smp/keys.js';
 import type { Device, DeviceEnvironment, InvalidReason, Registration, TokenStatus } from './device.js';
 
 export const TOKEN_ID_SIZE = 24;
-const HASH_SIZE = 32;
+const TOKEN_HASH_SIZE = 32;
 const DH_SIZE = 32;
 /** Ed448 has the longest keys. */
 const MAX_KEY_SIZE = 57;
 
-const AT = { tokenId: 0, tokenHash: 24, serverDh: 56, dhSecret: 88, verifyKey: 120 } as const;
+/** Where things stand in a row. */
+export const AT = { tokenId: 0, tokenHash: 24, serverDh: 56, dhSecret: 88, verifyKey: 120 } as const;
 export const DEVICE_ROW_BYTES = AT.verifyKey + MAX_KEY_SIZE;
 
 export class DeviceRecord implements Device, Waiting {
@@ -40,12 +41,13 @@ export class DeviceRecord implements Device, Waiting {
   place = -1;
   isGone = false;
 
-  private readonly rows: Slab;
+  /** Not shown where an object gets printed. */
+  readonly #rows: Slab;
   private readonly algorithm: AuthAlgorithm;
   private readonly keySize: number;
 
   constructor(rows: Slab, slot: number, tokenId: Uint8Array, registration: Registration) {
-    this.rows = rows;
+    this.#rows = rows;
     this.slot = slot;
     this.listener = registration.listener;
     this.environment = registration.environment;
@@ -64,7 +66,7 @@ export class DeviceRecord implements Device, Waiting {
   }
 
   get tokenHash(): Uint8Array {
-    return this.part('tokenHash', HASH_SIZE);
+    return this.part('tokenHash', TOKEN_HASH_SIZE);
   }
 
   get serverDhPublicKey(): Uint8Array {
@@ -92,12 +94,12 @@ export class DeviceRecord implements Device, Waiting {
   release(): void {
     this.generation++;
     this.dropSealedToken();
-    this.rows.free(this.slot);
+    this.#rows.free(this.slot);
     this.isGone = true;
   }
 
   /** A view into the pooled row; zeros once the record is gone, for its row may be another's by then. */
   private part(name: keyof typeof AT, length: number): Uint8Array {
-    return this.isGone ? new Uint8Array(length) : this.rows.bytes(this.slot, AT[name], length);
+    return this.isGone ? new Uint8Array(length) : this.#rows.bytes(this.slot, AT[name], length);
   }
 }

@@ -4,13 +4,14 @@
  * visit of their client. Holds no subscriptions and does no I/O.
  */
 import type { Crypto } from '../../../shared/crypto/crypto.js';
-import { type Bytes, latin1 } from '../../../shared/encoding/bytes.js';
+import type { Bytes } from '../../../shared/encoding/bytes.js';
 import { Deadlines } from '../../../shared/memory/deadlines.js';
+import { IdIndex, NO_ROW } from '../../../shared/memory/id-index.js';
 import { Slab } from '../../../shared/memory/slab.js';
 import type { Clock } from '../../../shared/run/clock.js';
 import type { MetricHandles } from '../../../shared/run/metrics.js';
 import type { Device, DeviceEnvironment, InvalidReason, Registration, TokenStatus } from './device.js';
-import { DEVICE_ROW_BYTES, DeviceRecord, TOKEN_ID_SIZE } from './device-record.js';
+import { AT, DEVICE_ROW_BYTES, DeviceRecord, TOKEN_ID_SIZE } from './device-record.js';
 import type { registryMetrics } from './metrics.js';
 
 const HOUR = 3_600_000;
@@ -35,8 +36,9 @@ export class Devices {
   private readonly options: DevicesOptions;
   private readonly rows: Slab;
   private readonly bySlot: (DeviceRecord | undefined)[] = [];
-  private readonly byId = new Map<string, DeviceRecord>();
-  private readonly byToken = new Map<string, DeviceRecord[]>();
+  /** Ids and token hashes are random to everyone else, so their first bytes serve as hashes. */
+  private readonly ids = new IdIndex((row) => this.rows.u32(row, AT.tokenId));
+  private readonly tokens = new IdIndex((row) => this.rows.u32(row, AT.tokenHash));
   private readonly unverified: Deadlines<DeviceRecord>;
   private readonly verified: Deadlines<DeviceRecord>;
 
@@ -48,14 +50,13 @@ export class Devices {
   }
 
   register(registration: Registration): DeviceRecord | undefined {
-    const token = tokenKey(registration.listener, registration.tokenHash);
-    if (!this.makeRoom(token)) return undefined;
+    if (!this.makeRoom(registration)) return undefined;
     const slot = this.rows.allocate()!;
     const tokenId = this.options.crypto.randomBytes(TOKEN_ID_SIZE);
     const record = new DeviceRecord(this.rows, slot, tokenId, registration);
     this.bySlot[slot] = record;
-    this.byId.set(latin1(tokenId), record);
-    this.link(token, record);
+    this.ids.add(slot);
+    this.tokens.add(slot);
     this.unverified.set(record, this.options.clock.monotonic() + UNVERIFIED_LIFE_MS);
     this.count();
     return record;
@@ -66,7 +67,11 @@ export class Devices {
   }
 
   byTokenId(tokenId: Bytes): DeviceRecord | undefined {
-    return tokenId.length === TOKEN_ID_SIZE ? this.byId.get(latin1(tokenId)) : undefined;
+    if (tokenId.length !== TOKEN_ID_SIZE) return undefined;
+    for (let row = this.ids.first(firstWord(tokenId)); row !== NO_ROW; row = this.ids.next(row)) {
+      if (this.rows.equals(row, AT.tokenId, tokenId)) return this.bySlot[row];
+    }
+    return undefined;
   }
 
   byRegistration(listener: string, tokenHash: Bytes, verifyKey: Bytes): DeviceRecord | undefined {
@@ -94,15 +99,14 @@ export class Devices {
   ): boolean {
     const rival = this.byRegistration(record.listener, token.tokenHash, record.verifyKey.raw);
     if (rival !== undefined && rival !== record) return false;
-    const target = tokenKey(record.listener, token.tokenHash);
-    if (rival === undefined && !this.roomForToken(target)) return false;
-    this.unlink(record);
+    if (rival === undefined && !this.roomForToken(record.listener, token.tokenHash)) return false;
+    this.tokens.remove(record.slot);
     record.setTokenHash(token.tokenHash);
+    this.tokens.add(record.slot);
     record.environment = token.environment;
     record.dropSealedToken();
     record.sealedToken = token.sealedToken?.slice();
     record.generation++;
-    this.link(target, record);
     this.setStatus(record, 'registered');
     return true;
   }
@@ -122,7 +126,7 @@ export class Devices {
   }
 
   removeOthers(record: DeviceRecord): void {
-    for (const other of [...this.sameToken(record.listener, record.tokenHash)]) {
+    for (const other of this.sameToken(record.listener, record.tokenHash)) {
       if (other !== record) this.remove(other, 'replaced');
     }
   }
@@ -130,8 +134,8 @@ export class Devices {
   remove(record: DeviceRecord, cause: Cause): void {
     this.options.onRemove(record);
     (record.isProven ? this.verified : this.unverified).delete(record);
-    this.unlink(record);
-    this.byId.delete(latin1(record.tokenId));
+    this.ids.remove(record.slot);
+    this.tokens.remove(record.slot);
     this.bySlot[record.slot] = undefined;
     record.release();
     this.options.metrics.registry_removed_total.inc({ cause });
@@ -142,44 +146,39 @@ export class Devices {
   close(): void {
     this.unverified.clear();
     this.verified.clear();
-    for (const record of this.byId.values()) record.release();
-    this.byId.clear();
-    this.byToken.clear();
+    for (const record of this.bySlot) record?.release();
     this.bySlot.length = 0;
   }
 
-  private makeRoom(token: string): boolean {
+  private makeRoom({ listener, tokenHash }: Registration): boolean {
     const { maxUnverified, maxDevices } = this.options;
-    if (!this.roomForToken(token)) return false;
+    if (!this.roomForToken(listener, tokenHash)) return false;
     const full = this.unverified.size >= maxUnverified || this.rows.size >= maxDevices;
     const oldest = full ? this.unverified.first() : undefined;
     if (oldest !== undefined) this.remove(oldest, 'evicted');
     return this.rows.size < maxDevices;
   }
 
-  private roomForToken(token: string): boolean {
-    const same = this.byToken.get(token);
-    if (same === undefined || same.length < MAX_PER_TOKEN) return true;
-    const oldest = same.find((record) => !record.isProven);
-    if (oldest !== undefined) this.remove(oldest, 'evicted');
-    return oldest !== undefined;
+  private roomForToken(listener: string, tokenHash: Bytes): boolean {
+    const same = this.sameToken(listener, tokenHash);
+    if (same.length < MAX_PER_TOKEN) return true;
+    const unverified = same.filter((record) => !record.isProven);
+    if (unverified.length === 0) return false;
+    this.remove(
+      unverified.reduce((oldest, record) => (record.dueAt <= oldest.dueAt ? record : oldest)),
+      'evicted',
+    );
+    return true;
   }
 
   private sameToken(listener: string, tokenHash: Bytes): DeviceRecord[] {
-    return this.byToken.get(tokenKey(listener, tokenHash)) ?? [];
-  }
-
-  private link(token: string, record: DeviceRecord): void {
-    const same = this.byToken.get(token);
-    if (same === undefined) this.byToken.set(token, [record]);
-    else same.push(record);
-  }
-
-  private unlink(record: DeviceRecord): void {
-    const token = tokenKey(record.listener, record.tokenHash);
-    const rest = this.sameToken(record.listener, record.tokenHash).filter((other) => other !== record);
-    if (rest.length === 0) this.byToken.delete(token);
-    else this.byToken.set(token, rest);
+    const same: DeviceRecord[] = [];
+    for (let row = this.tokens.first(firstWord(tokenHash)); row !== NO_ROW; row = this.tokens.next(row)) {
+      if (!this.rows.equals(row, AT.tokenHash, tokenHash)) continue;
+      const record = this.at(row);
+      if (record.listener === listener) same.push(record);
+    }
+    return same;
   }
 
   private count(): void {
@@ -189,4 +188,4 @@ export class Devices {
   }
 }
 
-const tokenKey = (listener: string, tokenHash: Bytes): string => `${listener} ${latin1(tokenHash)}`;
+const firstWord = (bytes: Bytes): number => new DataView(bytes.buffer, bytes.byteOffset).getUint32(0);

@@ -22,22 +22,12 @@ export const RATES = {
   verification: { intervalMs: 10 * MINUTE, burst: 6 },
 } as const satisfies Record<string, Rate>;
 
-/** GCRA: remembers only when the bucket would be full again. */
-export class Budget {
-  private readonly rate: Rate;
-  private fullAt = Number.NEGATIVE_INFINITY;
+/**
+ * GCRA: a bucket is the one number that says when it would be full again, at first long ago. The next token is
+ * there at the time that this returns, which is past where one is there already.
+ */
+export const readyAt = (rate: Rate, fullAt: number): number => fullAt - (rate.burst - 1) * rate.intervalMs;
 
-  constructor(rate: Rate) {
-    this.rate = rate;
-  }
-
-  /** When the next token is there: in the past where one is there already. */
-  readyAt(): number {
-    return this.fullAt - (this.rate.burst - 1) * this.rate.intervalMs;
-  }
-
-  /** Spends one token, also where there is none left: the next comes correspondingly later. */
-  spend(now: number): void {
-    this.fullAt = Math.max(now, this.fullAt) + this.rate.intervalMs;
-  }
-}
+/** The bucket after spending one token; where there was none left, the next comes correspondingly later. */
+export const spent = (rate: Rate, fullAt: number, now: number): number =>
+  Math.max(now, fullAt) + rate.intervalMs;

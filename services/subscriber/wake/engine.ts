@@ -65,7 +65,8 @@ class Engine implements WakeEngine {
   private readonly dispatcher: Dispatcher;
   private readonly routes = new Map<string, Route>();
   private readonly lanes = new Map<GatewayLink, Lane>();
-  private readonly pagers = new Map<number, Pager>();
+  /** By the device's slot. */
+  private readonly pagers: (Pager | undefined)[] = [];
 
   constructor(options: WakeEngineOptions) {
     const { limits, devices: states, queues } = options;
@@ -128,14 +129,14 @@ class Engine implements WakeEngine {
   }
 
   dropQueue(device: Device, ref: number): void {
-    this.pagers.get(device.slot)?.mailbox.dropQueue(ref);
+    this.pagers[device.slot]?.mailbox.dropQueue(ref);
     this.options.metrics.wake_mailbox_entries.set(this.pool.size);
   }
 
   forget(device: Device): void {
-    const pager = this.pagers.get(device.slot);
+    const pager = this.pagers[device.slot];
     if (pager === undefined) return;
-    this.pagers.delete(device.slot);
+    this.pagers[device.slot] = undefined;
     pager.isGone = true;
     pager.flight = undefined;
     pager.mailbox.clear();
@@ -145,18 +146,18 @@ class Engine implements WakeEngine {
   }
 
   close(): void {
-    for (const { device } of [...this.pagers.values()]) this.forget(device);
+    for (const pager of this.pagers) if (pager !== undefined) this.forget(pager.device);
     for (const lane of this.lanes.values()) lane.close();
     this.dispatcher.close();
   }
 
   private pager(device: Device): Pager {
-    const known = this.pagers.get(device.slot);
+    const known = this.pagers[device.slot];
     if (known !== undefined) return known;
     const route = this.routes.get(device.listener);
     if (route === undefined) throw new RangeError('device of an unknown listener');
     const pager = new Pager(device, route.lane, this.pool, route.coalesceMs);
-    this.pagers.set(device.slot, pager);
+    this.pagers[device.slot] = pager;
     return pager;
   }
 }

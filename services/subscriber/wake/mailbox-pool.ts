@@ -5,8 +5,8 @@
 import { Slab } from '../../../shared/memory/slab.js';
 
 const NONCE_SIZE = 24;
-/** SMP metadata is 144 bytes; what is longer is cut, and the phone fetches the message without it. */
-export const MAX_METADATA = 160;
+/** SMP metadata is 144 bytes; should it be longer it is cut, and the phone fetches the message without it. */
+export const MAX_METADATA = 144;
 
 const AT = {
   next: 0,

@@ -4,7 +4,7 @@
  */
 import type { Waiting } from '../../../shared/memory/deadlines.js';
 import type { Device } from '../registry/device.js';
-import { Budget } from './budget.js';
+import { readyAt, spent } from './budget.js';
 import type { Lane } from './lane.js';
 import { Mailbox } from './mailbox.js';
 import type { MailboxPool } from './mailbox-pool.js';
@@ -20,6 +20,12 @@ const PROOF_AGE_MS = 30 * DAY;
 
 const NEVER = Number.POSITIVE_INFINITY;
 const LONG_AGO = Number.NEGATIVE_INFINITY;
+
+const longAgo = (): Record<PushKind, number> => ({
+  verification: LONG_AGO,
+  message: LONG_AGO,
+  check: LONG_AGO,
+});
 
 /** A push, or the exchange that has to come before it, whose result is awaited. */
 export interface Flight {
@@ -37,7 +43,6 @@ export class Pager implements Waiting {
   readonly device: Device;
   readonly lane: Lane;
   readonly mailbox: Mailbox;
-  readonly budgets: Readonly<Record<PushKind, Budget>>;
   /** At most one at a time. */
   flight: Flight | undefined;
   generation: number;
@@ -55,12 +60,10 @@ export class Pager implements Waiting {
   proving: { readonly codeHash: Uint8Array; readonly verdict: Promise<ProofResult> } | undefined;
   private lastAcceptedAt = LONG_AGO;
   private readonly coalesceMs: number;
+  /** Token buckets (see `budget.ts`). */
+  private readonly budgets = longAgo();
   /** Answers `later`. */
-  private notBefore: Record<PushKind, number> = {
-    verification: LONG_AGO,
-    message: LONG_AGO,
-    check: LONG_AGO,
-  };
+  private notBefore = longAgo();
   private lastMessageAt = LONG_AGO;
   private checkMinutes = 0;
   private checkDueAt = NEVER;
@@ -72,11 +75,6 @@ export class Pager implements Waiting {
     this.mailbox = new Mailbox(pool);
     this.coalesceMs = coalesceMs;
     this.generation = device.generation;
-    this.budgets = {
-      verification: new Budget(PUSH_RULES.verification.rate),
-      message: new Budget(PUSH_RULES.message.rate),
-      check: new Budget(PUSH_RULES.check.rate),
-    };
   }
 
   /** From when on each kind of push may go. */
@@ -132,7 +130,7 @@ export class Pager implements Waiting {
 
   /** The push was accepted: what it carried is told, and counts in its budget. */
   told({ kind }: Flight, now: number, chance: number): void {
-    this.budgets[kind].spend(now);
+    this.budgets[kind] = spent(PUSH_RULES[kind].rate, this.budgets[kind], now);
     if (kind === 'verification') this.lastVerificationAt = now;
     else this.lastAcceptedAt = now;
     if (kind === 'message') this.mailbox.accepted(Math.floor(now / 1000));
@@ -161,7 +159,7 @@ export class Pager implements Waiting {
     if (this.flight !== undefined) this.untold(this.flight);
     this.flight = undefined;
     this.generation = this.device.generation;
-    this.notBefore = { verification: LONG_AGO, message: LONG_AGO, check: LONG_AGO };
+    this.notBefore = longAgo();
     this.proving = undefined;
   }
 
@@ -177,6 +175,6 @@ export class Pager implements Waiting {
   }
 
   private ready(kind: PushKind, dueAt: number): number {
-    return Math.max(dueAt, this.notBefore[kind], this.budgets[kind].readyAt());
+    return Math.max(dueAt, this.notBefore[kind], readyAt(PUSH_RULES[kind].rate, this.budgets[kind]));
   }
 }

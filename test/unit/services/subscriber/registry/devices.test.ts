@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { inspect } from 'node:util';
 import { loadCrypto } from '../../../../../shared/crypto/load.js';
 import { provenDevice, recordEvents, registration, registryRig } from '../../../../support/registry.js';
 
@@ -47,6 +48,12 @@ test('removing overwrites secrets, also those of an object somebody kept', () =>
   assert.deepEqual(seen, [`forget ${device.slot}`]);
   registry.remove(device);
   assert.equal(registry.deviceById(next.tokenId), next);
+});
+
+test('a device that gets printed shows no secret', () => {
+  const { registry } = rig();
+  const device = registry.register(registration(1, 1, { dhSecret: new Uint8Array(32).fill(222) }))!;
+  assert.doesNotMatch(inspect(device, { depth: 9, maxArrayLength: 1_000 }), /222/);
 });
 
 test('an unverified registration lives a day, whatever its client does', async () => {

@@ -1,14 +1,14 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { Budget, RATES, type Rate } from '../../../../../services/subscriber/wake/budget.js';
+import { RATES, type Rate, readyAt, spent } from '../../../../../services/subscriber/wake/budget.js';
 
 /** Spends whenever a token is there, asking every second; the times in seconds. */
 function spendGreedily(rate: Rate, forMs: number): number[] {
-  const budget = new Budget(rate);
   const times: number[] = [];
+  let bucket = Number.NEGATIVE_INFINITY;
   for (let now = 0; now < forMs; now += 1000) {
-    while (budget.readyAt() <= now) {
-      budget.spend(now);
+    while (readyAt(rate, bucket) <= now) {
+      bucket = spent(rate, bucket, now);
       times.push(now / 1000);
     }
   }
@@ -26,16 +26,14 @@ test('mode mutable: sixty at once, then one a second', () => {
 });
 
 test('an idle bucket never holds more than its burst', () => {
-  const budget = new Budget({ intervalMs: 10, burst: 2 });
-  budget.spend(0);
-  let spent = 0;
-  for (; budget.readyAt() <= 1_000_000; spent++) budget.spend(1_000_000);
-  assert.equal(spent, 2);
+  const rate = { intervalMs: 10, burst: 2 };
+  let bucket = spent(rate, Number.NEGATIVE_INFINITY, 0);
+  let count = 0;
+  for (; readyAt(rate, bucket) <= 1_000_000; count++) bucket = spent(rate, bucket, 1_000_000);
+  assert.equal(count, 2);
 });
 
 test('spending without a token delays the next one', () => {
-  const budget = new Budget({ intervalMs: 10, burst: 1 });
-  budget.spend(0);
-  budget.spend(0);
-  assert.equal(budget.readyAt(), 20);
+  const rate = { intervalMs: 10, burst: 1 };
+  assert.equal(readyAt(rate, spent(rate, spent(rate, 0, 0), 0)), 20);
 });

@@ -312,12 +312,12 @@ describe('the connection', () => {
     assert.equal(server.connections.length, 2);
   });
 
-  test('stays up for a day where the server answers, with a PING for each half minute', async () => {
+  test('stays up where the server answers, with a PING for each half minute', async () => {
     const { server, sink, pass, follow } = setUp();
     follow(0);
-    await pass(DAY);
+    await pass(3 * HOUR);
     assert.equal(server.connections.length, 1);
-    assert.ok(server.last.pings > 1900 && server.last.pings <= 2880, String(server.last.pings));
+    assert.ok(server.last.pings > 230 && server.last.pings <= 360, String(server.last.pings));
     assert.deepEqual(sink.statuses.get(0), ['pending', 'active']);
   });
 
@@ -327,9 +327,9 @@ describe('the connection', () => {
     await pass(100);
     server.refuse = new Error('refused');
     server.last.cut();
-    await pass(2 * DAY);
+    await pass(5 * HOUR);
     const dials = server.dials.length;
-    assert.ok(dials > (2 * DAY) / MINUTE && dials < (4.2 * DAY) / MINUTE, String(dials));
+    assert.ok(dials > 5 * 60 && dials < 10.5 * 60, String(dials));
     follow(1);
     await pass(MINUTE);
     assert.deepEqual([sink.last(0), sink.last(1)], ['inactive', undefined]);
