@@ -14,7 +14,7 @@ import { toHex } from '../../shared/encoding/bytes.js';
 import { encodeAnswer, type Outcome } from '../../shared/relay/batch.js';
 import { CONTENT_TYPE, PATHS } from '../../shared/relay/constants.js';
 import { systemClock } from '../../shared/run/clock.js';
-import { silentLog } from '../../shared/run/log.js';
+import { createLog, silentLog } from '../../shared/run/log.js';
 import { Metrics } from '../../shared/run/metrics.js';
 import {
   ACCEPTED,
@@ -232,6 +232,18 @@ describe('link to a gateway', () => {
     gateway.handle = ({ response }) => refuse(response, 'rate', { 'retry-after': '1200' });
     assert.deepEqual(await link.push(makeFrame()), { kind: 'later', reason: 'load', after: 1200 });
     assert.equal(link.available, true);
+  });
+
+  test('a gateway that does not serve this subscriber: unavailable, and the log says why', async () => {
+    const lines: string[] = [];
+    const sink = { write: (line: string) => void lines.push(line) };
+    const gateway = await gatewayWith({ handle: ({ response }) => refuse(response, 'not-listed') });
+    const { link } = linkTo(gateway, {
+      log: createLog({ service: 'test', level: 'info', json: true, sink }),
+    });
+    await waitFor(() => lines.some((line) => line.includes('"code":"not-listed"')));
+    assert.equal(link.available, false);
+    await link.close();
   });
 
   test('a 503 makes the link unavailable until a probe passes', async () => {

@@ -15,7 +15,7 @@ interface Fault {
   readonly arrivals: number;
   /** Share of the frames that are answered before the request ends, in per cent, from the back. */
   readonly answered: number;
-  readonly end: RequestResult['kind'];
+  readonly end: Exclude<RequestResult['kind'], 'refused'>;
 }
 
 const fault = fc.record<Fault>({
@@ -24,8 +24,7 @@ const fault = fc.record<Fault>({
   end: fc.constantFrom('done', 'no-answer', 'no-answer', 'later', 'unavailable'),
 });
 
-const resultOf = (kind: RequestResult['kind']): RequestResult =>
-  kind === 'later' ? { kind, after: 60 } : { kind };
+const resultOf = (kind: Fault['end']): RequestResult => (kind === 'later' ? { kind, after: 60 } : { kind });
 
 async function play(script: readonly Fault[]): Promise<void> {
   const clock = new VirtualClock();

@@ -12,6 +12,7 @@ import {
   type Outcome,
   PAYLOAD_SIZE,
 } from '../../../shared/relay/batch.js';
+import type { ProblemCode } from '../../../shared/relay/problem.js';
 import { Backoff } from '../../../shared/run/backoff.js';
 import type { Clock, Timer } from '../../../shared/run/clock.js';
 import type { MetricHandles } from '../../../shared/run/metrics.js';
@@ -28,7 +29,7 @@ export type RequestResult =
   /** Whole request 503. */
   | { readonly kind: 'unavailable' }
   /** The gateway doesn't accept this subscriber or these bytes: nothing will pass until somebody acts. */
-  | { readonly kind: 'refused' };
+  | { readonly kind: 'refused'; readonly code: ProblemCode };
 
 /** Sends one batch and reports each frame's outcome by its index as soon as it is there. Never rejects. */
 export type SendBatch = (

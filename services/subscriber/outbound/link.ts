@@ -79,7 +79,7 @@ export function createGatewayLink(options: GatewayLinkOptions): GatewayLink {
     ...(limits && { limits }),
   });
   const availability = new Availability({
-    probe: () => probe(statements, client),
+    probe: () => probe(statements, client, log),
     onUp: () => batcher.resume(),
     clock,
     log,
@@ -135,9 +135,11 @@ function trusted(statements: Statements, peer: TlsPeer): boolean {
 }
 
 /** A valid statement and an answered hello: a signed batch without frames (relay.md §6). */
-async function probe(statements: Statements, client: SignedClient): Promise<boolean> {
+async function probe(statements: Statements, client: SignedClient, log: Log): Promise<boolean> {
   if (!(await statements.refresh())) return false;
-  return (await sendBatch(client, [], () => {})).kind === 'done';
+  const result = await sendBatch(client, [], () => {});
+  if (result.kind === 'refused') log.error('gateway refuses this subscriber', { code: result.code });
+  return result.kind === 'done';
 }
 
 function factsOf(statements: Statements, now: number): GatewayFacts | undefined {

@@ -38,5 +38,5 @@ function resultOf(response: HttpResponse): RequestResult {
   if (status === 503) return { kind: 'unavailable' };
   const code = problemOf(response);
   // A replay is answered by a fresh nonce; what names no code comes from something in between.
-  return { kind: code === undefined || code === 'replay' ? 'no-answer' : 'refused' };
+  return code === undefined || code === 'replay' ? { kind: 'no-answer' } : { kind: 'refused', code };
 }
