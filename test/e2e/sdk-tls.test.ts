@@ -1,5 +1,6 @@
 /** The SDK's TLS transport on loopback: real handshakes, real certificates, the session id of both sides. */
 import assert from 'node:assert/strict';
+import { X509Certificate } from 'node:crypto';
 import type { AddressInfo } from 'node:net';
 import { after, before, describe, test } from 'node:test';
 import { createServer, type Server } from 'node:tls';
@@ -9,7 +10,7 @@ import { createIdentity, type Identity, toPem } from '../../shared/crypto/x509.j
 import { utf8 } from '../../shared/encoding/bytes.js';
 import { systemClock } from '../../shared/run/clock.js';
 import { PorchlightPhone } from '../../shared/sdk/client.js';
-import { tlsConnect } from '../../shared/sdk/node/tls-transport.js';
+import { provesIdentity, tlsConnect } from '../../shared/sdk/node/tls-transport.js';
 import { decodePrivateKey, ofAlgorithm } from '../../shared/smp/keys.js';
 import { FakeNtfServer } from '../support/fake-ntf-server.js';
 
@@ -89,6 +90,20 @@ describe('TLS transport', () => {
       await assert.rejects(phone.register(token), { name: 'NtfConnectionError', reason: 'identity' });
       assert.deepEqual(ntf.words, []);
     }
+  });
+
+  test('an authority’s public certificate does not help those whom it did not sign', () => {
+    const [real, other] = [0, 1].map(() =>
+      createIdentity({ algorithm: 'ed25519', commonName: 'x', now: NOW }),
+    );
+    const chain = (...ders: Uint8Array[]) => ders.map((der) => new X509Certificate(der));
+    const { leafCert, caCert, fingerprint } = real!;
+    assert.equal(provesIdentity(chain(leafCert, caCert), fingerprint, NOW.getTime()), true);
+    assert.equal(provesIdentity(chain(other!.leafCert, caCert), fingerprint, NOW.getTime()), false);
+    assert.equal(
+      provesIdentity(chain(other!.leafCert, caCert, other!.caCert), fingerprint, NOW.getTime()),
+      false,
+    );
   });
 
   test('refuses a leaf that has run out', async () => {

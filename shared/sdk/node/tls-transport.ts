@@ -27,7 +27,8 @@ export function tlsConnect(target: TlsTarget): Connect {
     const socket = await dial(target);
     const chain = chainOf(socket);
     const sessionId = socket.getFinished();
-    if (sessionId && isServer(chain, target)) return new TlsTransport(socket, sessionId, chain[0]!.publicKey);
+    const proved = provesIdentity(chain, target.keyHash, target.clock.now());
+    if (proved && sessionId) return new TlsTransport(socket, sessionId, chain[0]!.publicKey);
     socket.destroy();
     throw new NtfConnectionError('identity');
   };
@@ -43,7 +44,7 @@ function dial({ host, port, clock }: TlsTarget): Promise<TLSSocket> {
     ciphers: 'TLS_CHACHA20_POLY1305_SHA256',
     sigalgs: 'ed448:ed25519',
     ecdhCurve: 'X448:X25519',
-    rejectUnauthorized: false, // `isServer` judges
+    rejectUnauthorized: false, // `provesIdentity` judges
   });
   socket.setNoDelay(true);
   return new Promise((resolve, reject) => {
@@ -69,11 +70,12 @@ function chainOf(socket: TLSSocket): X509Certificate[] {
   return chain;
 }
 
-function isServer(chain: readonly X509Certificate[], { keyHash, clock }: TlsTarget): boolean {
+/** Whether certificates, leaf first, are those of the server with this identity: the second one's SHA-256. */
+export function provesIdentity(chain: readonly X509Certificate[], keyHash: Bytes, nowMs: number): boolean {
   if (chain.length < MIN_CHAIN || chain.length > MAX_CHAIN) return false;
   const identity = createHash('sha256').update(chain[1]!.raw).digest();
   const known = ['ed25519', 'ed448'].includes(chain[0]!.publicKey.asymmetricKeyType ?? '');
-  return known && sameBytes(identity, keyHash) && chain.every((_, i) => holds(chain, i, clock.now()));
+  return known && sameBytes(identity, keyHash) && chain.every((_, i) => holds(chain, i, nowMs));
 }
 
 /** In its time, and signed by the next; the last is the anchor, whose dates don't matter (guide B.3). */

@@ -348,6 +348,15 @@ describe('connection and state', () => {
     assert.equal(phone.status, 'ACTIVE');
   });
 
+  test('one that breaks under a command is made anew once, and the command repeated', async () => {
+    const { server, phone, activate } = rig();
+    await activate();
+    server.override = once('TCHK', 'drop');
+    await phone.check();
+    assert.deepEqual(server.words, ['TCHK', 'TCHK', 'TCRN']);
+    assert.equal(server.connections, 2);
+  });
+
   test('a server that does not answer is given up after 30 s', async () => {
     const { server, clock, phone, activate } = rig();
     await activate();
