@@ -458,6 +458,7 @@ describe('limits of the NTF server', () => {
     const [first] = [await server.connect(), await server.connect()];
     await assert.rejects(server.connect());
     assert.ok(await metric(server, 'test_clients_refused_total{cause="full"} 1'));
+    assert.equal(await metric(server, 'cause="tls"'), false);
     first.close();
     while (server.listener.connections > 1) await new Promise((resolve) => setImmediate(resolve));
     assert.equal(await (await server.connect()).text(PING), 'PONG');

@@ -8,7 +8,11 @@ import type {
   Registration,
   TokenStatus,
 } from '../../services/subscriber/registry/device.js';
-import type { SubscribeResult, Subscription } from '../../services/subscriber/registry/registry.js';
+import type {
+  DeviceStates,
+  SubscribeResult,
+  Subscription,
+} from '../../services/subscriber/registry/registry.js';
 import type { FollowStatus } from '../../services/subscriber/sources/source.js';
 import type { ProofResult, WakeEngine } from '../../services/subscriber/wake/wake.js';
 import { sameBytes, toHex } from '../../shared/encoding/bytes.js';
@@ -146,9 +150,9 @@ export class FakeWake implements Pick<WakeEngine, 'verify' | 'prove' | 'checksCh
   checksChanges = 0;
   /** When set, proofs end with it. */
   result: ProofResult | Promise<ProofResult> | undefined;
-  private readonly registry: FakeRegistry;
+  private readonly registry: Pick<DeviceStates, 'setStatus' | 'removeOthers'>;
 
-  constructor(registry: FakeRegistry) {
+  constructor(registry: Pick<DeviceStates, 'setStatus' | 'removeOthers'>) {
     this.registry = registry;
   }
 

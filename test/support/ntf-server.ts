@@ -1,5 +1,6 @@
 /** The NTF server on an ephemeral port, with a registry and a wake engine of plain maps behind it. */
 import { randomBytes } from 'node:crypto';
+import type { Devices } from '../../services/subscriber/clients/handlers.js';
 import { makeIdentity, type NtfIdentity } from '../../services/subscriber/clients/identity.js';
 import {
   type NtfListener,
@@ -8,6 +9,7 @@ import {
 } from '../../services/subscriber/clients/listener.js';
 import { clientMetrics } from '../../services/subscriber/clients/metrics.js';
 import type { GatewayFacts } from '../../services/subscriber/outbound/gateway-link.js';
+import type { DeviceStates } from '../../services/subscriber/registry/registry.js';
 import type { Crypto } from '../../shared/crypto/crypto.js';
 import { loadCrypto } from '../../shared/crypto/load.js';
 import { generateSignatureKey, publicKeyOf } from '../../shared/crypto/signatures.js';
@@ -25,10 +27,13 @@ import { type NtfClientOptions, NtfTestClient } from './ntf-client.js';
 
 export const TOPIC = 'chat.simplex.app';
 
-export interface TestNtfServer {
+/** What the server works on, and what the wake engine needs to say that a code was right. */
+export type TestDevices = Devices & Pick<DeviceStates, 'setStatus' | 'removeOthers'>;
+
+export interface TestNtfServer<R extends TestDevices = FakeRegistry> {
   readonly crypto: Crypto;
   readonly listener: NtfListener;
-  readonly registry: FakeRegistry;
+  readonly registry: R;
   readonly wake: FakeWake;
   /** What the gateway told; a test may take it away. */
   readonly link: { facts: GatewayFacts | undefined };
@@ -62,10 +67,15 @@ export const testFacts = (
   apps: new Map([[TOPIC, environments]]),
 });
 
-export async function startTestNtfServer(options: TestNtfServerOptions = {}): Promise<TestNtfServer> {
+export const startTestNtfServer = (options?: TestNtfServerOptions): Promise<TestNtfServer> =>
+  startTestNtfServerOn(new FakeRegistry(), options);
+
+export async function startTestNtfServerOn<R extends TestDevices>(
+  registry: R,
+  options: TestNtfServerOptions = {},
+): Promise<TestNtfServer<R>> {
   const crypto = options.crypto ?? (await loadCrypto());
   const identity = testIdentity(crypto, options.algorithm);
-  const registry = new FakeRegistry();
   const wake = new FakeWake(registry);
   const sealingKey = crypto.x25519KeyPair();
   const link: TestNtfServer['link'] = { facts: testFacts(sealingKey.publicKey) };

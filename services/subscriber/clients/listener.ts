@@ -3,8 +3,8 @@
  * a `Connection`. Connections, handshakes and silence are bounded here; what commands do is in `handlers.ts`.
  */
 import { constants } from 'node:crypto';
-import type { AddressInfo, Socket } from 'node:net';
-import { createServer, type Server, type TLSSocket } from 'node:tls';
+import { type AddressInfo, createServer, type Server, type Socket } from 'node:net';
+import { createServer as createTlsServer, type TLSSocket, type Server as TlsServer } from 'node:tls';
 import type { Crypto } from '../../../shared/crypto/crypto.js';
 import { Deadlines } from '../../../shared/memory/deadlines.js';
 import { NTF_ALPN } from '../../../shared/ntf/constants.js';
@@ -43,7 +43,7 @@ export interface NtfListenerOptions {
 }
 
 export interface NtfListenerLimits {
-  /** Open connections; a further one is closed at once. */
+  /** Open connections of one listener; a further one is closed at once. */
   readonly connections: number;
   /** For the TLS handshake, and again for the NTF handshake. */
   readonly handshakeMs: number;
@@ -68,6 +68,7 @@ const DEFAULTS: NtfListenerLimits = {
 
 /** The operating system asks a silent peer after this long, so that vanished phones don't stay for a day. */
 const KEEP_ALIVE_MS = 120_000;
+const TCP_OPTIONS = { noDelay: true, keepAlive: true, keepAliveInitialDelay: KEEP_ALIVE_MS };
 const BACKLOG = 1024;
 
 export interface NtfListener {
@@ -89,6 +90,7 @@ class Listener implements NtfListener {
   private readonly options: NtfListenerOptions;
   private readonly limits: NtfListenerLimits;
   private readonly server: Server;
+  private readonly tls: TlsServer;
   private readonly sockets = new Set<Socket>();
   private readonly addresses: AddressLimits;
   private readonly deadlines: Deadlines<Connection>;
@@ -109,10 +111,10 @@ class Listener implements NtfListener {
     const sealer = new TokenSealer({ ...options, hashKey: options.processKey });
     const handlers = new Handlers({ ...options, listener: options.name, sealer });
     this.connection = { ...options, handlers, deadlines: this.deadlines, handshakeMs, idleMs };
-    this.server = createServer(tlsOptions(identity, handshakeMs));
-    this.server.on('connection', (socket: Socket) => this.accept(socket));
-    this.server.on('secureConnection', (socket) => this.secured(socket));
-    this.server.on('tlsClientError', (_, socket) => {
+    this.server = createServer(TCP_OPTIONS, (socket) => this.accept(socket));
+    this.tls = createTlsServer(tlsOptions(identity, handshakeMs));
+    this.tls.on('secureConnection', (socket) => this.secured(socket));
+    this.tls.on('tlsClientError', (_, socket) => {
       metrics.clients_refused_total.inc({ cause: 'tls' });
       socket.destroy();
     });
@@ -158,11 +160,12 @@ class Listener implements NtfListener {
       return;
     }
     this.sockets.add(socket);
-    metrics.clients_connections.set(this.sockets.size);
+    metrics.clients_connections_total.inc();
     socket.once('close', () => {
       this.sockets.delete(socket);
-      metrics.clients_connections.set(this.sockets.size);
+      metrics.clients_connections_ended_total.inc();
     });
+    this.tls.emit('connection', socket);
   }
 
   private refusal(socket: Socket): 'full' | 'address' | undefined {
@@ -197,9 +200,6 @@ const tlsOptions = (identity: NtfIdentity, handshakeTimeout: number) => ({
   secureOptions: constants.SSL_OP_NO_TICKET | SSL_OP_CLEANSE_PLAINTEXT,
   ALPNCallback: chooseProtocol,
   handshakeTimeout,
-  noDelay: true,
-  keepAlive: true,
-  keepAliveInitialDelay: KEEP_ALIVE_MS,
 });
 
 /** The client's first that is known; none known is alert 120; not asked at all is version 1 (guide B.2). */

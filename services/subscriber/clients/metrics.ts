@@ -2,9 +2,10 @@
 import type { MetricTable } from '../../../shared/run/metrics.js';
 
 export const clientMetrics = {
-  clients_connections: {
-    kind: 'gauge',
-    help: 'Open client connections of this listener, handshakes included.',
+  clients_connections_total: { kind: 'counter', help: 'Client connections accepted, before any handshake.' },
+  clients_connections_ended_total: {
+    kind: 'counter',
+    help: 'Accepted connections that have ended; the difference is open now, at all listeners.',
   },
   clients_refused_total: {
     kind: 'counter',
@@ -19,7 +20,7 @@ export const clientMetrics = {
   clients_closed_total: {
     kind: 'counter',
     help: 'Sessions ended, by cause.',
-    labels: { cause: ['peer', 'idle', 'unreachable', 'internal', 'stop'] },
+    labels: { cause: ['peer', 'idle', 'unreachable', 'internal'] },
   },
   clients_commands_total: {
     kind: 'counter',
