@@ -15,9 +15,13 @@ export const perSecond = (n: number, burst = n): Limit => ({ periodMs: 1000 / n,
 export const perHour = (n: number): Limit => ({ periodMs: HOUR_MS / n, burst: n });
 export const perDay = (n: number): Limit => ({ periodMs: (24 * HOUR_MS) / n, burst: n });
 
-/** Milliseconds until `cost` more would conform; 0 = now. Changes nothing. */
+/**
+ * Milliseconds until `cost` more would conform; 0 = now. Changes nothing.
+ * Less than one is none: clocks give fractions, and sums of them are a hair off where a bucket is just full.
+ */
 export function waitMs(tat: number, now: number, limit: Limit, cost = 1): number {
-  return Math.max(0, after(tat, now, limit, cost) - limit.burst * limit.periodMs - now);
+  const wait = after(tat, now, limit, cost) - limit.burst * limit.periodMs - now;
+  return wait < 1 ? 0 : wait;
 }
 
 /** The bucket's number once `cost` has been taken. */

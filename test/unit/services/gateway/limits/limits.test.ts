@@ -40,6 +40,18 @@ describe('GCRA', () => {
     assert.equal(waitMs(tat, 1000 + 15 * MINUTE, limit), 0);
   });
 
+  test('fractions of a clock take nothing from a burst', () => {
+    for (let i = 0; i < 2000; i++) {
+      const now = i * 17.123456789;
+      for (const limit of [perSecond(1, 60), perHour(3), perSecond(7)]) {
+        let tat = 0;
+        let sent = 0;
+        for (; waitMs(tat, now, limit) === 0; sent++) tat = after(tat, now, limit);
+        assert.equal(sent, limit.burst);
+      }
+    }
+  });
+
   test('what was saved up is never more than the burst', () => {
     const limit: Limit = perSecond(1, 3);
     let tat = after(0, 0, limit);
