@@ -103,7 +103,7 @@ export class Connection implements Waiting {
         await this.writable();
       }
     } catch (error) {
-      this.options.log.error('client_command_failed', {
+      this.options.log.error('command failed', {
         kind: error instanceof Error ? error.name : 'unknown',
       });
       this.close('internal');

@@ -137,10 +137,8 @@ class Listener implements NtfListener {
         resolve();
       });
     });
-    this.server.on('error', () =>
-      this.options.log.error('client_listener_failed', { name: this.options.name }),
-    );
-    this.options.log.info('client_listener_ready', { name: this.options.name, port: this.port });
+    this.server.on('error', () => this.options.log.error('listener failed', { name: this.options.name }));
+    this.options.log.info('listening', { name: this.options.name, port: this.port });
   }
 
   async close(): Promise<void> {
