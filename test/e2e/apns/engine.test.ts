@@ -80,11 +80,12 @@ test('GOAWAY in the middle loses nothing and processes nothing twice', async () 
 test('GOAWAY with an error code and cut connections are survived; a double wake is allowed', async () => {
   const { world, engine, token } = await start({ rules: { maxStreams: 20 } });
   world.simulator.script.add(
-    { on: 'push', skip: 30, times: 1, fault: { goaway: { code: 11 } } },
+    { on: 'push', skip: 30, times: 1, fault: { goaway: { code: 11, back: 5 } } },
     { on: 'push', skip: 150, times: 1, fault: { cut: true, processed: true } },
   );
   const results = kinds(await many(400, engine, token));
   assert.deepEqual(results, { accepted: 400 });
+  assert.match(await engine.metrics(), /apns_resends_total\{cause="refused"\} [1-9]/);
   assert.ok(world.simulator.deliveries.read().length >= 400);
 });
 
@@ -93,6 +94,7 @@ test('refused streams are resent', async () => {
   world.simulator.script.add({ on: 'push', skip: 5, every: 3, times: 30, fault: { reset: 'refused' } });
   assert.deepEqual(kinds(await many(200, engine, token)), { accepted: 200 });
   assert.equal(world.simulator.deliveries.read().length, 200);
+  assert.match(await engine.metrics(), /apns_resends_total\{cause="refused"\} 30/);
 });
 
 test('the stream limit is obeyed when it falls after an error', async () => {

@@ -229,7 +229,7 @@ test('a push that finds no stream in time is later, load', async () => {
 });
 
 test('no connection: unavailable, back-off from 1 to 60 s, ready again after the first answer', async () => {
-  const { engine, send, made, clock } = setup({ connections: 1 });
+  const { engine, send, made, clock } = setup({ connections: 1, connectMs: 1e9 });
   const target = { environment: 'production', topic: TOPIC } as const;
   assert.equal(engine.ready(target), true);
   const result = send();
