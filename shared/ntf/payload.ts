@@ -3,13 +3,18 @@
  * in time, the newest last. It names queues, so it is built as bytes that can be overwritten.
  */
 import { base64urlLength, fromBase64url, writeBase64url } from '../encoding/base64url.js';
-import { type Bytes, latin1 } from '../encoding/bytes.js';
+import { type Bytes, latin1, utf8 } from '../encoding/bytes.js';
 import { DecodeError } from '../encoding/reader.js';
 import { Writer } from '../encoding/writer.js';
-import { formatQueue, parseQueue, type SmpQueue } from '../smp/address.js';
+import { formatServer, parseQueue, type ServerAddress, type SmpQueue } from '../smp/address.js';
 import { MAX_PAYLOAD_ITEMS } from './constants.js';
 
 export const NONCE_SIZE = 24;
+
+const SLASH = 0x2f;
+const SPACE = 0x20;
+/** A slash and three spaces in an item. */
+const SEPARATORS = 4;
 
 export interface PayloadItem {
   readonly queue: SmpQueue;
@@ -21,10 +26,40 @@ export interface PayloadItem {
   readonly metadata: Uint8Array;
 }
 
-/** `smpQueue SP time SP nonce SP metadata`. */
+/** The part of an item that names the server, `smp://…`: the same for all its queues, so callers may keep it. */
+export const encodeServerText = (server: ServerAddress): Uint8Array => utf8(formatServer(server));
+
+/** Bytes that `writeItem` takes. */
+export function itemSize(item: PayloadItem, server: Bytes): number {
+  const { queue, time, nonce, metadata } = item;
+  const binary = base64urlLength(queue.notifierId.length) + base64urlLength(nonce.length);
+  return server.length + binary + base64urlLength(metadata.length) + String(time).length + SEPARATORS;
+}
+
+/**
+ * Writes `smpQueue SP time SP nonce SP metadata` at `at`; the place behind it.
+ * @param server see `encodeServerText`
+ */
+export function writeItem(item: PayloadItem, server: Bytes, out: Uint8Array, at = 0): number {
+  out.set(server, at);
+  at += server.length;
+  out[at++] = SLASH;
+  at = writeBase64url(item.queue.notifierId, out, at);
+  out[at++] = SPACE;
+  const time = String(item.time);
+  for (let i = 0; i < time.length; i++) out[at++] = time.charCodeAt(i);
+  out[at++] = SPACE;
+  at = writeBase64url(item.nonce, out, at);
+  out[at++] = SPACE;
+  return writeBase64url(item.metadata, out, at);
+}
+
+/** One item in an array of its own. */
 export function encodeItem(item: PayloadItem): Uint8Array {
-  const w = new Writer(512).text(formatQueue(item.queue)).text(` ${item.time} `);
-  return w.bytes(base64url(item.nonce)).text(' ').bytes(base64url(item.metadata)).done();
+  const server = encodeServerText(item.queue.server);
+  const out = new Uint8Array(itemSize(item, server));
+  writeItem(item, server, out);
+  return out;
 }
 
 /** Items joined by `;` (`,` separates hosts). Throws `RangeError` unless there are 1 to 6. */
@@ -55,10 +90,4 @@ function decodeItem(text: string): PayloadItem {
     rest.length === 0 && nonce?.length === NONCE_SIZE && metadata !== undefined && metadata.length > 0;
   if (!complete || !/^\d{1,12}$/.test(time ?? '')) throw new DecodeError('not a notification item');
   return { queue: parseQueue(queueText ?? ''), time: Number(time), nonce, metadata };
-}
-
-function base64url(bytes: Bytes): Uint8Array {
-  const out = new Uint8Array(base64urlLength(bytes.length));
-  writeBase64url(bytes, out);
-  return out;
 }

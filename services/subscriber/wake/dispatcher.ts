@@ -13,7 +13,7 @@ import type { MailboxPool } from './mailbox-pool.js';
 import type { wakeMetrics } from './metrics.js';
 import type { Flight, Pager } from './pager.js';
 import { choose, PUSH_RULES, type PushKind } from './policy.js';
-import { type QueueOf, sealMessage } from './seal.js';
+import type { MessageSealer } from './seal.js';
 import type { Vault } from './vault.js';
 import { isCurrent, type Verification } from './verification.js';
 
@@ -42,7 +42,7 @@ export interface DispatcherDeps {
   readonly metrics: MetricHandles<typeof wakeMetrics>;
   readonly pool: MailboxPool;
   readonly vault: Vault;
-  readonly queueOf: QueueOf;
+  readonly sealer: MessageSealer;
   readonly random: () => number;
 }
 
@@ -107,6 +107,7 @@ export class Dispatcher {
   private handOver(pager: Pager, flight: Flight, content: Content, secrets: number): void {
     const frame = this.frame(flight.kind, this.deps.vault.capability(secrets), content);
     this.deps.metrics.wake_sent_total.inc({ kind: flight.kind });
+    this.deps.log.debug('push sealed', { kind: flight.kind });
     void pager.lane.link.push(frame).then((outcome) => {
       wipe(frame.capability);
       this.settle(pager, flight, outcome);
@@ -116,10 +117,10 @@ export class Dispatcher {
   /** Nonce and payload; undefined when nothing is left to tell because it can't be sent. */
   private compose(pager: Pager, kind: PushKind): Content | undefined {
     if (kind === 'verification') return this.verification.compose(pager);
-    const { crypto, metrics, queueOf } = this.deps;
+    const { crypto, metrics, sealer } = this.deps;
     if (kind === 'check') return { nonce: crypto.randomBytes(NONCE_SIZE), payload: EMPTY_PAYLOAD };
     const before = pager.mailbox.size;
-    const sealed = sealMessage(crypto, pager.device.dhSecret, pager.mailbox, queueOf);
+    const sealed = sealer.seal(pager.device.dhSecret, pager.mailbox);
     if (pager.mailbox.size < before) {
       metrics.wake_unsendable_total.inc(before - pager.mailbox.size);
       this.flagged(pager);

@@ -15,6 +15,7 @@ import { Lane } from './lane.js';
 import { MailboxPool } from './mailbox-pool.js';
 import type { wakeMetrics } from './metrics.js';
 import { Pager } from './pager.js';
+import { MessageSealer } from './seal.js';
 import { Vault } from './vault.js';
 import { Verification } from './verification.js';
 import type { WakeEngine } from './wake.js';
@@ -75,10 +76,8 @@ class Engine implements WakeEngine {
     this.options = options;
     this.pool = new MailboxPool(limits.mailboxEntries);
     this.verification = new Verification({ ...options, states, vault, resume });
-    this.dispatcher = new Dispatcher(
-      { ...options, vault, pool: this.pool, queueOf: (ref) => queues.address(ref) },
-      this.verification,
-    );
+    const sealer = new MessageSealer(options.crypto, (ref) => queues.address(ref));
+    this.dispatcher = new Dispatcher({ ...options, vault, pool: this.pool, sealer }, this.verification);
     for (const { name, link, coalesceMs } of options.listeners) {
       const lane = this.lanes.get(link) ?? new Lane(link, options.clock, resume);
       this.lanes.set(link, lane);
@@ -87,7 +86,8 @@ class Engine implements WakeEngine {
   }
 
   signal(device: Device, ref: number, nonce: Uint8Array, metadata: Uint8Array): void {
-    const { queues, clock, metrics } = this.options;
+    const { queues, clock, metrics, log } = this.options;
+    log.debug('signal received');
     const pager = this.pager(device);
     const result = pager.mailbox.put(ref, queues.server(ref), seconds(clock), nonce, metadata);
     metrics.wake_signals_total.inc({ result });
