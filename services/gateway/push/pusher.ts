@@ -66,6 +66,7 @@ export class Pusher {
     const known = this.ids.has(key) ? this.ids : this.newcomerIds.has(key) ? this.newcomerIds : undefined;
     const ids = known ?? (subscribers.account(signer.tagText).established ? this.ids : this.newcomerIds);
     if (!ids.begin(key, done, clock.monotonic())) return;
+    this.options.log.debug('frame received', { kind: frame.kind });
     this.run(frame, signer, (outcome) => {
       this.count(frame, outcome);
       ids.finish(key, outcome);
@@ -84,6 +85,7 @@ export class Pusher {
       finish(push);
       return;
     }
+    this.options.log.debug('push sent', { kind: frame.kind });
     this.options.engine.send(push).then(
       (result) => finish(this.conclude(result, open, signer)),
       () => finish(this.conclude({ kind: 'unavailable', reason: 'provider-down' }, open, signer)),

@@ -1,0 +1,21 @@
+/** `porchlight demo`. */
+import { onShutdown } from '../../../shared/run/shutdown.js';
+import { Demo, type FaultName } from '../../demo/demo.js';
+import { createScreen } from '../../demo/screen.js';
+
+export interface DemoCommand {
+  readonly messages: number;
+  readonly once?: true;
+  readonly fault?: FaultName;
+}
+
+/** Exit status 0 when every message was opened. */
+export async function demo({ messages, once, fault }: DemoCommand): Promise<void> {
+  const story = new Demo({ messages, once: once === true, fault, screen: createScreen(process.stdout) });
+  onShutdown(() => story.close());
+  try {
+    process.exitCode = (await story.run()) ? 0 : 1;
+  } finally {
+    await story.close();
+  }
+}

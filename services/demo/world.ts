@@ -1,0 +1,146 @@
+/**
+ * The demo's parties as processes in a temporary folder: made with the same `init` that people use, on loopback
+ * ports that stay the same across restarts. Leaves nothing behind.
+ */
+import { type ChildProcess, fork } from 'node:child_process';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { makeGateway } from '../cli/init/gateway.js';
+import { makeSubscriber } from '../cli/init/subscriber.js';
+import { apnsFiles, SIMULATED_KEY, SIMULATED_TEAM, smpAddress } from '../cli/simulators.js';
+import { ApnsControl } from './apns-control.js';
+import { Child } from './child.js';
+import { freePorts } from './free-ports.js';
+import type { Hop } from './journey.js';
+import type { PhoneReport, PhoneSetting } from './phone-reports.js';
+
+export const TOPIC = 'org.example.messenger';
+const HOST = 'localhost';
+/** Half a second instead of the real server's 1.5: the demo is to be looked at. */
+const DELIVERY_MS = 500;
+const PHONE = fileURLToPath(new URL('./phone.js', import.meta.url));
+
+/** Milestones that services log at level debug, and the hops that they stand for. */
+const MILESTONES: Readonly<Record<string, Hop>> = {
+  'signal received': 'received',
+  'push sealed': 'sealed',
+  'frame received': 'forwarded',
+  'push sent': 'pushed',
+};
+
+export type PartyName = 'messaging server' | 'subscriber' | 'gateway' | 'Apple' | 'phone';
+
+export interface World {
+  readonly apple: ApnsControl;
+  /** `smp://…` */
+  readonly messagingServer: string;
+  /** Where each party listens. */
+  readonly places: readonly (readonly [PartyName, string])[];
+  readonly party: (name: Exclude<PartyName, 'phone'>) => Child;
+  readonly pid: (name: PartyName) => number | undefined;
+  close(): Promise<void>;
+}
+
+export interface WorldEvents {
+  onHop(hop: Hop, at: number): void;
+  onPhone(report: PhoneReport): void;
+}
+
+/** Starts everybody; when it resolves the phone is registering. */
+export async function createWorld(events: WorldEvents): Promise<World> {
+  const folder = mkdtempSync(join(tmpdir(), 'porchlight-demo-'));
+  const [apns, control, smp, smpControl, gateway, gatewayObserve, phones, subscriberObserve] =
+    await freePorts(8);
+  const at = (name: string) => join(folder, name);
+  const files = apnsFiles(at('apns'));
+  const address = await makeGateway(
+    {
+      dir: at('gateway'),
+      host: HOST,
+      port: gateway!,
+      topic: TOPIC,
+      team: SIMULATED_TEAM,
+      apnsKey: files.key,
+      apnsKeyId: SIMULATED_KEY,
+    },
+    {
+      listenHost: '127.0.0.1',
+      observePort: gatewayObserve!,
+      test: { url: `https://${HOST}:${apns}`, caFile: files.ca },
+    },
+  );
+  const notificationServer = makeSubscriber(
+    { dir: at('subscriber'), gateway: address, host: HOST, port: phones!, topic: TOPIC },
+    {
+      listenHost: '127.0.0.1',
+      observePort: subscriberObserve!,
+      allowNetworks: ['127.0.0.0/8', '::1/128'],
+      verbose: true,
+    },
+  );
+  const messagingServer = smpAddress(at('smp'), HOST, smp!);
+
+  const heard = (line: { msg: string; time: string }): void => {
+    const hop = MILESTONES[line.msg];
+    if (hop) events.onHop(hop, Date.parse(line.time));
+  };
+  const simulate = (kind: string, port: number, controlPort: number, ...more: string[]) => [
+    'simulate',
+    kind,
+    '--dir',
+    at(kind),
+    '--port',
+    `${port}`,
+    '--control-port',
+    `${controlPort}`,
+    ...more,
+  ];
+  const parties = {
+    'messaging server': new Child(
+      'messaging server',
+      simulate('smp', smp!, smpControl!, '--delivery-ms', `${DELIVERY_MS}`),
+    ),
+    subscriber: new Child('subscriber', ['subscriber', '--config', at('subscriber/subscriber.toml')], heard),
+    gateway: new Child('gateway', ['gateway', '--config', at('gateway/gateway.toml')], heard),
+    Apple: new Child('Apple', simulate('apns', apns!, control!, '--topic', TOPIC)),
+  };
+  let phone: ChildProcess | undefined;
+  const close = async (): Promise<void> => {
+    phone?.kill('SIGKILL'); // a phone has nothing to put in order
+    await Promise.all(Object.values(parties).map((party) => party.stop()));
+    rmSync(folder, { recursive: true, force: true });
+  };
+  try {
+    await Promise.all([parties['messaging server'].start(), parties.Apple.start(), parties.gateway.start()]);
+    await parties.subscriber.start();
+    phone = startPhone(
+      { topic: TOPIC, apnsControlPort: control!, messagingServer, notificationServer },
+      events,
+    );
+  } catch (error) {
+    await close();
+    throw error;
+  }
+  return {
+    apple: new ApnsControl(control!),
+    messagingServer,
+    places: [
+      ['messaging server', `smp://…@${HOST}:${smp}`],
+      ['subscriber', `ntf://…@${HOST}:${phones}`],
+      ['gateway', `porchlight-gateway://…@${HOST}:${gateway}`],
+      ['Apple', `https://${HOST}:${apns}`],
+    ],
+    party: (name) => parties[name],
+    pid: (name) => (name === 'phone' ? phone?.pid : parties[name].pid),
+    close,
+  };
+}
+
+function startPhone(setting: PhoneSetting, events: WorldEvents): ChildProcess {
+  const phone = fork(PHONE, { stdio: ['ignore', 'ignore', 'ignore', 'ipc'] });
+  phone.on('message', (report: PhoneReport) => events.onPhone(report));
+  phone.send(setting);
+  return phone;
+}
