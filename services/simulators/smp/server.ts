@@ -1,0 +1,182 @@
+/**
+ * The SMP stand-in: a messaging server that speaks the real protocol over real TLS, with a real server's timing and
+ * losses, and with faults that can be ordered. For the demo and for tests on loopback; it keeps everything in memory.
+ */
+import type { AddressInfo, Socket } from 'node:net';
+import { createServer, type Server } from 'node:tls';
+import type { ServerAddress } from '../../../shared/smp/address.js';
+import { SMP_SERVER_ALPN } from '../../../shared/smp/constants.js';
+import { decodePrivateKey, ofAlgorithm } from '../../../shared/smp/keys.js';
+import { Broker } from './broker.js';
+import { Connection, type ConnectionParts } from './connection.js';
+import { type ControlServer, startControl } from './control.js';
+import { newCounters, type SmpCounters } from './counters.js';
+import { FaultScript } from './faults.js';
+import { createSmpIdentity, type SmpIdentity, tlsCredentials } from './identity.js';
+import { SMP_LIMITS, SMP_TIMING, type SmpStandInOptions, STAND_IN_VERSIONS } from './options.js';
+import { loadState, saveState } from './state.js';
+
+const LOOPBACK = '127.0.0.1';
+
+export interface SmpStandIn {
+  readonly host: string;
+  readonly port: number;
+  readonly controlPort: number | undefined;
+  readonly identity: SmpIdentity;
+  /** As clients name it: host, port and fingerprint. */
+  readonly address: ServerAddress;
+  readonly faults: FaultScript;
+  /** A copy. */
+  counters(): SmpCounters & {
+    readonly connections: number;
+    readonly queues: number;
+    readonly subscriptions: number;
+  };
+  /** Cuts every connection; the listener stays. */
+  dropConnections(): void;
+  /** Stops listening and cuts every connection. Not graceful: messages and notifications are lost as well. */
+  down(options?: { readonly graceful?: boolean }): Promise<void>;
+  /** Listens again, on the same port. */
+  up(): Promise<void>;
+  /** Both. */
+  restart(options?: { readonly graceful?: boolean }): Promise<void>;
+  /** Ends it, after writing the state file. */
+  close(): Promise<void>;
+}
+
+/** Listens when this resolves. Rejects where a port is taken or the state file is unreadable. */
+export async function startSmpServer(options: SmpStandInOptions): Promise<SmpStandIn> {
+  const server = new StandIn(options);
+  await server.up();
+  if (options.controlPort !== undefined) server.control = await startControl(server, options.controlPort);
+  return server;
+}
+
+class StandIn implements SmpStandIn {
+  readonly host: string;
+  readonly identity: SmpIdentity;
+  readonly faults: FaultScript;
+  port: number;
+  control: ControlServer | undefined;
+  private readonly stateFile: string | undefined;
+  private readonly parts: ConnectionParts;
+  private readonly open = new Set<Connection>();
+  /** Sockets still in their TLS handshake, too. */
+  private readonly sockets = new Set<Socket>();
+  private listener: Server | undefined;
+
+  constructor(options: SmpStandInOptions) {
+    const { crypto, clock, host = LOOPBACK, port = 0 } = options;
+    const timing = { ...SMP_TIMING, ...options.timing };
+    const limits = { ...SMP_LIMITS, ...options.limits };
+    const counters = newCounters();
+    this.host = host;
+    this.port = port;
+    this.stateFile = options.stateFile;
+    this.identity = options.identity ?? createSmpIdentity(new Date(clock.now()));
+    this.faults = new FaultScript(clock, limits.faults);
+    const { identity, faults } = this;
+    const broker = new Broker({ crypto, clock, timing, limits, faults, counters });
+    if (this.stateFile) loadState(this.stateFile, broker.store);
+    this.parts = {
+      crypto,
+      clock,
+      timing,
+      limits,
+      identity,
+      keyHash: crypto.sha256(identity.caCert),
+      signingKey: ofAlgorithm(decodePrivateKey(identity.leafKey), 'ed25519', 'ed448'),
+      versions: options.versions ?? STAND_IN_VERSIONS,
+      broker,
+      faults,
+      counters,
+    };
+  }
+
+  get controlPort(): number | undefined {
+    return this.control?.port;
+  }
+
+  get address(): ServerAddress {
+    return { hosts: [this.host], port: String(this.port), keyHash: this.parts.keyHash };
+  }
+
+  counters(): ReturnType<SmpStandIn['counters']> {
+    const { broker, counters } = this.parts;
+    return {
+      ...counters,
+      connections: this.open.size,
+      queues: broker.store.size,
+      subscriptions: broker.notifierSubscriptions,
+    };
+  }
+
+  dropConnections(): void {
+    for (const socket of this.sockets) socket.destroy();
+    for (const connection of this.open) connection.close();
+  }
+
+  async up(): Promise<void> {
+    if (this.listener) return;
+    const listener = this.createListener();
+    this.listener = listener;
+    await new Promise<void>((resolve, reject) => {
+      listener.once('error', reject);
+      listener.listen(this.port, this.host, resolve);
+    });
+    this.port = (listener.address() as AddressInfo).port;
+    this.parts.broker.start();
+  }
+
+  async down({ graceful = true }: { readonly graceful?: boolean } = {}): Promise<void> {
+    const { listener } = this;
+    this.listener = undefined;
+    this.parts.broker.stop();
+    if (!graceful) this.parts.broker.loseContents();
+    if (!listener) return;
+    await new Promise<void>((resolve) => {
+      listener.close(() => resolve());
+      this.dropConnections();
+    });
+  }
+
+  async restart(options?: { readonly graceful?: boolean }): Promise<void> {
+    await this.down(options);
+    await this.up();
+  }
+
+  async close(): Promise<void> {
+    await this.down();
+    await this.control?.close();
+    if (this.stateFile) saveState(this.stateFile, this.parts.broker.store);
+  }
+
+  private createListener(): Server {
+    const listener = createServer({
+      ...tlsCredentials(this.identity),
+      minVersion: 'TLSv1.3',
+      ciphers: 'TLS_CHACHA20_POLY1305_SHA256',
+      sigalgs: 'ed448:ed25519',
+      ecdhCurve: 'X448:X25519',
+      // No extension: version 6; nothing in common: Node sends the alert that a real server sends (guide B.2).
+      ALPNProtocols: [...SMP_SERVER_ALPN],
+    });
+    listener.on('connection', (socket: Socket) => this.admit(socket));
+    listener.on('secureConnection', (socket) => {
+      const connection = new Connection(socket, this.parts);
+      this.open.add(connection);
+      socket.on('close', () => this.open.delete(connection));
+    });
+    listener.on('tlsClientError', () => {}); // the socket is gone already
+    return listener;
+  }
+
+  private admit(socket: Socket): void {
+    if (this.faults.refusing || this.sockets.size >= this.parts.limits.connections) {
+      socket.destroy();
+      return;
+    }
+    this.sockets.add(socket);
+    socket.on('close', () => this.sockets.delete(socket));
+  }
+}
