@@ -84,6 +84,14 @@ export class Slab {
     this.chunk(row).bytes[this.offset(row) + at] = value;
   }
 
+  u16(row: number, at: number): number {
+    return this.chunk(row).view.getUint16(this.offset(row) + at);
+  }
+
+  setU16(row: number, at: number, value: number): void {
+    this.chunk(row).view.setUint16(this.offset(row) + at, value);
+  }
+
   u32(row: number, at: number): number {
     return this.chunk(row).view.getUint32(this.offset(row) + at);
   }

@@ -206,14 +206,28 @@ describe('SMP source over TLS', () => {
     assert.equal(metrics.count('smp_disconnects_total', 'protocol'), 1);
   });
 
-  test('a name that resolves to a forbidden address only: AUTH, and nothing is dialled', async () => {
+  for (const host of ['localhost', '127.1', '2130706433', '0x7f000001']) {
+    test(`a name that resolves to a forbidden address only: AUTH, and nothing is dialled (${host})`, async () => {
+      const server = await startServer();
+      const { source, sink, metrics } = startSource({ allow: [] });
+      const queue = server.queue(0, [host]);
+      source.follow(queue, notifierKey(crypto, server, queue), 0);
+      await sink.until(() => sink.last(0) === 'auth');
+      assert.equal(metrics.count('smp_connects_total', 'forbidden'), 1);
+      assert.equal(server.connections.length, 0);
+    });
+  }
+
+  test('an onion host is not looked up', async () => {
     const server = await startServer();
-    const { source, sink, metrics } = startSource({ allow: [] });
-    const queue = server.queue(0, ['localhost']);
+    const { source, sink, metrics } = startSource();
+    const queue = server.queue(0, ['abc.onion']);
     source.follow(queue, notifierKey(crypto, server, queue), 0);
-    await sink.until(() => sink.last(0) === 'auth');
-    assert.equal(metrics.count('smp_connects_total', 'forbidden'), 1);
-    assert.equal(server.connections.length, 0);
+    await sink.until(() => sink.last(0) === 'inactive');
+    const both = server.queue(1, ['abc.onion', 'localhost']);
+    source.follow(both, notifierKey(crypto, server, both), 1);
+    await sink.until(() => sink.last(1) === 'active');
+    assert.equal(metrics.count('smp_connections'), 1);
   });
 });
 

@@ -10,7 +10,7 @@ import { type Connect, HandshakeError, type Link } from './connector.js';
 import type { Gate } from './gate.js';
 import { IdentityError } from './identity.js';
 import type { SmpMetrics } from './metrics.js';
-import type { Server } from './servers.js';
+import { isOnion, type Server } from './servers.js';
 
 const CONNECT_MS = 45_000;
 const BACKOFF_MIN_MS = 1_000;
@@ -129,10 +129,13 @@ export class Dialler {
       });
   }
 
-  /** Hosts that have authenticated come first, then each of the others in turn. */
+  /** Hosts that have authenticated come first, then each of the others in turn; .onion only where nothing else is. */
   private nextHost(): string {
     const { hosts, proven } = this.server;
-    const order = [...hosts].sort((a, b) => Number(proven.has(b)) - Number(proven.has(a)));
+    const open = hosts.filter((host) => !isOnion(host));
+    const order = (open.length > 0 ? open : [...hosts]).sort(
+      (a, b) => Number(proven.has(b)) - Number(proven.has(a)),
+    );
     return order[this.failures % order.length]!;
   }
 

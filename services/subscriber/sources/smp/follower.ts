@@ -32,6 +32,8 @@ export interface FollowerShared extends DiallerShared {
   readonly sink: SourceSink;
   readonly turns: Turns;
   readonly openSession: (link: Link, events: SessionEvents) => Session;
+  /** A connection came up or went. */
+  readonly linked: (up: boolean) => void;
   /** The follower has no queues left and has stopped. */
   readonly ended: (follower: Follower) => void;
 }
@@ -94,7 +96,7 @@ export class Follower implements SessionEvents {
     this.shared.turns.drop(this.returnNext);
     this.dialler.stop();
     this.session?.close();
-    this.session = undefined;
+    this.unlink();
     for (let n = this.list(LIST.flight).size; n > 0; n--) this.freeIfAbandoned(this.first(LIST.flight)!);
   }
 
@@ -102,6 +104,7 @@ export class Follower implements SessionEvents {
 
   private onConnected(link: Link): void {
     this.session = this.shared.openSession(link, this);
+    this.shared.linked(true);
     this.returning.add(LIST.parked);
     this.shared.turns.request(this.returnNext);
   }
@@ -127,14 +130,20 @@ export class Follower implements SessionEvents {
     }
   }
 
+  /** All losses count as unclean: a server that closes drops what it had queued, just as one that is cut off. */
   closed(cause: LossCause): void {
     this.shared.metrics.smp_disconnects_total.inc({ cause });
-    this.session = undefined;
+    this.unlink();
     this.cancelTimers();
     for (let list = 0; list < this.lists.length; list++) {
       if (list !== LIST.todo && list !== LIST.final) this.returning.add(list);
     }
     this.shared.turns.request(this.returnNext);
+  }
+
+  private unlink(): void {
+    if (this.session) this.shared.linked(false);
+    this.session = undefined;
   }
 
   writable(): void {

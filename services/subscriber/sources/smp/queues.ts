@@ -13,22 +13,22 @@ import type { AuthAlgorithm, Key } from '../../../../shared/smp/keys.js';
 import type { FollowStatus } from '../source.js';
 import { statusByte, statusOf, UNREPORTED } from './statuses.js';
 
-/** The row: id 24, key 64, then numbers. 116 bytes and 8 in the index make 124 a queue. */
+/** The row: 109 bytes, and 8 in the index, make 117 a queue. */
 const AT = {
   id: 0,
   key: 24,
   ref: 88,
   server: 92,
-  spelling: 96,
-  previous: 100,
-  next: 104,
-  algorithm: 108,
-  status: 109,
-  list: 110,
-  flags: 111,
-  failures: 112,
+  spelling: 94,
+  previous: 96,
+  next: 100,
+  algorithm: 104,
+  status: 105,
+  list: 106,
+  flags: 107,
+  failures: 108,
 } as const;
-const ROW_BYTES = 116;
+const ROW_BYTES = 109;
 
 const ALGORITHMS = ['ed25519', 'ed448', 'x25519'] as const satisfies readonly AuthAlgorithm[];
 /** Ed25519 is kept as seed ‖ public key: signing from the seed alone would derive the latter each time. */
@@ -94,8 +94,8 @@ export class QueueTable {
     this.slab.setU8(row, AT.algorithm, ALGORITHMS.indexOf(entry.key.algorithm));
     this.writeKey(row, entry.key);
     this.slab.setU32(row, AT.ref, entry.ref);
-    this.slab.setU32(row, AT.server, entry.server);
-    this.slab.setU32(row, AT.spelling, entry.spelling);
+    this.slab.setU16(row, AT.server, entry.server);
+    this.slab.setU16(row, AT.spelling, entry.spelling);
     this.slab.setU8(row, AT.status, UNREPORTED);
     this.index.add(row);
     return row;
@@ -156,11 +156,11 @@ export class QueueTable {
   }
 
   server(row: number): number {
-    return this.slab.u32(row, AT.server);
+    return this.slab.u16(row, AT.server);
   }
 
   spelling(row: number): number {
-    return this.slab.u32(row, AT.spelling);
+    return this.slab.u16(row, AT.spelling);
   }
 
   status(row: number): FollowStatus {

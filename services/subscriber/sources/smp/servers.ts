@@ -30,10 +30,16 @@ interface Spelling {
   uses: number;
 }
 
+/** At most 65,536 each: their numbers have 16 bits in the rows of queues. */
 export interface ServerLimits {
   readonly servers: number;
   readonly spellings: number;
 }
+
+const MAX_NUMBERS = 0x10000;
+
+/** Whether a host can be reached through Tor only. */
+export const isOnion = (host: string): boolean => host.endsWith('.onion');
 
 /** The port to dial ('' = 5223), undefined where the text is no port. */
 export function portOf(address: ServerAddress): number | undefined {
@@ -50,6 +56,7 @@ export class ServerTable {
   private readonly byIdentity = new Map<string, Set<Server>>();
 
   constructor(limits: ServerLimits) {
+    if (Math.max(limits.servers, limits.spellings) > MAX_NUMBERS) throw new RangeError('too many servers');
     this.limits = limits;
   }
 

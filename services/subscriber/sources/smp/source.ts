@@ -14,7 +14,7 @@ import { Follower, type FollowerShared } from './follower.js';
 import { Gate } from './gate.js';
 import type { SmpMetrics } from './metrics.js';
 import { QueueTable } from './queues.js';
-import { portOf, type Server, ServerTable } from './servers.js';
+import { portOf, type Server, type ServerLimits, ServerTable } from './servers.js';
 import { Session } from './session.js';
 import { tlsDial } from './tls-transport.js';
 import type { Dial } from './transport.js';
@@ -23,10 +23,8 @@ import { Turns } from './turns.js';
 /** A notifier's private key, raw: Ed25519 and Ed448 as seed. */
 export type NotifierKey = Key<AuthAlgorithm>;
 
-export interface SmpLimits {
+export interface SmpLimits extends ServerLimits {
   readonly queues: number;
-  readonly servers: number;
-  readonly spellings: number;
 }
 
 const DEFAULT_LIMITS: SmpLimits = { queues: 2_000_000, servers: 20_000, spellings: 40_000 };
@@ -54,6 +52,7 @@ export class SmpSource implements Source<SmpQueue, NotifierKey> {
   private readonly servers: ServerTable;
   private readonly followers = new Map<Server, Follower>();
   private readonly shared: FollowerShared;
+  private connections = 0;
   private closed = false;
 
   constructor(options: SmpSourceOptions) {
@@ -74,6 +73,7 @@ export class SmpSource implements Source<SmpQueue, NotifierKey> {
       connect: createConnect({ crypto, clock, dial }),
       openSession: (link, events) => new Session(link, this.queues, { crypto, clock, metrics }, events),
       random: () => new DataView(crypto.randomBytes(4).buffer).getUint32(0) / 2 ** 32,
+      linked: (up) => this.linked(up),
       ended: (follower) => this.ended(follower),
     };
   }
@@ -162,6 +162,11 @@ export class SmpSource implements Source<SmpQueue, NotifierKey> {
     this.followers.delete(follower.server);
     if (follower.server.spellings === 0) this.servers.remove(follower.server);
     this.count();
+  }
+
+  private linked(up: boolean): void {
+    this.connections += up ? 1 : -1;
+    this.options.metrics.smp_connections.set(this.connections);
   }
 
   private count(): void {

@@ -7,6 +7,7 @@ import { lookup } from 'node:dns';
 import { connect, createSecureContext, type DetailedPeerCertificate, type TLSSocket } from 'node:tls';
 import { BlockReader } from '../../../../shared/smp/block.js';
 import { type AddressGuard, ForbiddenAddressError, type Resolve } from './address-guard.js';
+import { isOnion } from './servers.js';
 import type { Dial, Transport, TransportEvents } from './transport.js';
 
 const KEEP_ALIVE_MS = 30_000;
@@ -36,6 +37,7 @@ export interface TlsDialOptions {
 export function tlsDial({ guard, blockSize, alpn, resolve = lookup }: TlsDialOptions): Dial {
   return ({ host, port }, signal) =>
     new Promise((done, fail) => {
+      if (isOnion(host)) return fail(new Error('needs a proxy')); // DNS must not see the name (RFC 7686)
       if (guard.refuses(host)) return fail(new ForbiddenAddressError());
       const socket = connect({
         host: bare(host),
@@ -96,7 +98,6 @@ class TlsTransport implements Transport {
     this.sessionId = Uint8Array.from(sessionId);
     this.chain = peerChain(socket);
     this.reader = new BlockReader(blockSize);
-    socket.removeAllListeners('error').removeAllListeners('close');
     socket.on('error', () => {}); // 'close' follows
     socket.on('close', () => this.events?.closed());
     socket.on('end', () => socket.destroy());
