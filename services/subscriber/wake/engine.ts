@@ -78,8 +78,9 @@ class Engine implements WakeEngine {
     this.verification = new Verification({ ...options, states, vault, resume });
     const sealer = new MessageSealer(options.crypto, (ref) => queues.address(ref));
     this.dispatcher = new Dispatcher({ ...options, vault, pool: this.pool, sealer }, this.verification);
+    const laneEvents = { resume, waitingChanged: () => this.countWaiting() };
     for (const { name, link, coalesceMs } of options.listeners) {
-      const lane = this.lanes.get(link) ?? new Lane(link, options.clock, resume);
+      const lane = this.lanes.get(link) ?? new Lane(link, options.clock, laneEvents);
       this.lanes.set(link, lane);
       this.routes.set(name, { lane, coalesceMs });
     }
@@ -149,6 +150,12 @@ class Engine implements WakeEngine {
     for (const pager of this.pagers) if (pager !== undefined) this.forget(pager.device);
     for (const lane of this.lanes.values()) lane.close();
     this.dispatcher.close();
+  }
+
+  private countWaiting(): void {
+    let waiting = 0;
+    for (const lane of this.lanes.values()) waiting += lane.waiting;
+    this.options.metrics.wake_waiting_devices.set(waiting);
   }
 
   private pager(device: Device): Pager {

@@ -10,20 +10,26 @@ import type { Pager } from './pager.js';
 const DRAIN_BATCH = 100;
 const DRAIN_EVERY_MS = 50;
 
+export interface LaneEvents {
+  /** The device may look again at what it has to send. */
+  readonly resume: (pager: Pager) => void;
+  /** Other devices wait than before. */
+  readonly waitingChanged: () => void;
+}
+
 export class Lane {
   readonly link: GatewayLink;
   private readonly clock: Clock;
-  private readonly resume: (pager: Pager) => void;
+  private readonly events: LaneEvents;
   /** In the order of their last wish; at most every device once. */
   private readonly held = new Set<Pager>();
   private backlog: Pager[] = [];
   private timer: Timer | undefined;
 
-  /** `resume` lets a device look again at what it has to send. */
-  constructor(link: GatewayLink, clock: Clock, resume: (pager: Pager) => void) {
+  constructor(link: GatewayLink, clock: Clock, events: LaneEvents) {
     this.link = link;
     this.clock = clock;
-    this.resume = resume;
+    this.events = events;
     link.onAvailable(() => this.startDraining());
   }
 
@@ -34,15 +40,16 @@ export class Lane {
 
   /** Whether the device may send now; if not, it is resumed later. */
   admits(pager: Pager): boolean {
+    const before = this.held.size;
     this.held.delete(pager);
-    if (this.link.available) return true;
-    this.held.add(pager);
-    return false;
+    if (!this.link.available) this.held.add(pager);
+    if (this.held.size !== before) this.events.waitingChanged();
+    return this.link.available;
   }
 
   /** The device is gone. */
   forget(pager: Pager): void {
-    this.held.delete(pager);
+    if (this.held.delete(pager)) this.events.waitingChanged();
   }
 
   close(): void {
@@ -60,12 +67,15 @@ export class Lane {
     this.timer = undefined;
     for (let left = DRAIN_BATCH; left > 0 && this.link.available; ) {
       const pager = this.backlog.pop();
-      if (pager === undefined) return;
+      if (pager === undefined) break;
       // One that got through on its own account meanwhile costs no share of the pace.
       if (!this.held.delete(pager)) continue;
       left--;
-      this.resume(pager);
+      this.events.resume(pager);
     }
-    if (this.link.available) this.timer = this.clock.after(DRAIN_EVERY_MS, () => this.drain());
+    this.events.waitingChanged();
+    if (this.link.available && this.backlog.length > 0) {
+      this.timer = this.clock.after(DRAIN_EVERY_MS, () => this.drain());
+    }
   }
 }

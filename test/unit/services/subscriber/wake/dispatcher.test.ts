@@ -238,13 +238,16 @@ test('a backlog is drained at a pace, and keeps waiting where the gateway goes a
     await rig.clock.advance(ms);
     return rig.link.sent.length;
   };
+  assert.equal(rig.wake.count('wake_waiting_devices'), 250);
   rig.link.setAvailable(true);
   assert.equal(await sent(0), 100);
   assert.equal(await sent(50), 200);
+  assert.equal(rig.wake.count('wake_waiting_devices'), 50);
   rig.link.setAvailable(false);
   assert.equal(await sent(MINUTE), 200);
   rig.link.setAvailable(true);
   assert.equal(await sent(0), 250);
+  assert.equal(rig.wake.count('wake_waiting_devices'), 0);
 });
 
 test('what is too long for one push goes in several; what fits none is told by a check', async () => {
