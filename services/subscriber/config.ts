@@ -56,7 +56,7 @@ export const subscriberConfigSchema = z
         /** Networks that clients' server addresses may lead to although they are private. */
         allow_networks: z.array(network).max(64).default([]),
         /** Messaging servers followed at once. */
-        max_servers: limitField(5_000, 100_000),
+        max_servers: limitField(5_000, 65_536),
       })
       .prefault({}),
     limits: z

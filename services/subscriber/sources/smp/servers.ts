@@ -36,7 +36,7 @@ export interface ServerLimits {
   readonly spellings: number;
 }
 
-const MAX_NUMBERS = 0x10000;
+export const MAX_NUMBERS = 0x10000;
 
 /** Whether a host can be reached through Tor only. */
 export const isOnion = (host: string): boolean => host.endsWith('.onion');

@@ -14,7 +14,7 @@ import { Follower, type FollowerShared } from './follower.js';
 import { Gate } from './gate.js';
 import type { SmpMetrics } from './metrics.js';
 import { QueueTable } from './queues.js';
-import { portOf, type Server, type ServerLimits, ServerTable } from './servers.js';
+import { MAX_NUMBERS, portOf, type Server, type ServerLimits, ServerTable } from './servers.js';
 import { Session } from './session.js';
 import { tlsDial } from './tls-transport.js';
 import type { Dial } from './transport.js';
@@ -27,7 +27,8 @@ export interface SmpLimits extends ServerLimits {
   readonly queues: number;
 }
 
-const DEFAULT_LIMITS: SmpLimits = { queues: 2_000_000, servers: 20_000, spellings: 40_000 };
+const DEFAULT_QUEUES = 2_000_000;
+const DEFAULT_SERVERS = 20_000;
 /** Servers that never completed a handshake and are dialled at the same time. */
 const STRANGERS_AT_ONCE = 64;
 /** Real addresses have one or two hosts; an address may not be a way to fill memory. */
@@ -57,11 +58,12 @@ export class SmpSource implements Source<SmpQueue, NotifierKey> {
 
   constructor(options: SmpSourceOptions) {
     const { crypto, clock, sink, metrics } = options;
-    const limits = { ...DEFAULT_LIMITS, ...options.limits };
+    const { queues = DEFAULT_QUEUES, servers = DEFAULT_SERVERS } = options.limits ?? {};
+    const spellings = options.limits?.spellings ?? Math.min(2 * servers, MAX_NUMBERS);
     this.options = options;
     this.guard = new AddressGuard(options.allow);
-    this.queues = new QueueTable(crypto, limits.queues);
-    this.servers = new ServerTable(limits);
+    this.queues = new QueueTable(crypto, queues);
+    this.servers = new ServerTable({ servers, spellings });
     const dial = options.dial ?? tlsDial({ guard: this.guard, blockSize: SMP_BLOCK_SIZE, alpn: SMP_ALPN });
     this.shared = {
       clock,
