@@ -112,15 +112,6 @@ export class SmpClient {
     this.fail();
   }
 
-  /** Stops reading, so that the server's send queue fills up; `resume` reads on. */
-  pause(): void {
-    this.link.socket.pause();
-  }
-
-  resume(): void {
-    this.link.socket.resume();
-  }
-
   /** Sends the commands in as few blocks as they need; resolves with their answers, errors included, in order. */
   async request(...requests: readonly ClientRequest[]): Promise<ServerMessage[]> {
     if (this.closed) throw new SmpClosedError('connection closed');
