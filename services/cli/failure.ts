@@ -1,11 +1,7 @@
 /** What a person sees when a command can't do its work: the problem, not a stack. */
 import { ConfigError } from '../../shared/run/config.js';
 import { SecretFileError } from '../../shared/run/files.js';
-
-/** A problem that the user can mend; the message says how. */
-export class UsageError extends Error {
-  override readonly name = 'UsageError';
-}
+import { UsageError } from '../../shared/run/usage-error.js';
 
 const CODES: Readonly<Record<string, string>> = {
   EADDRINUSE: 'the address is in use by another process',

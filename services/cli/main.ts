@@ -51,7 +51,7 @@ init
   .option('--team <id>', 'Apple team id (10 characters)')
   .option('--apns-key <file>', 'Apple .p8 key file; copied with mode 0600')
   .option('--apns-key-id <id>', 'id of that key (10 characters)')
-  .action(async (options) => (await import('./init/gateway.js')).initGateway(options));
+  .action(async (options) => (await import('./commands/init.js')).initGateway(options));
 init
   .command('subscriber')
   .description('for a private person or a community: listens to messaging servers')
@@ -64,7 +64,7 @@ init
   .option('--port <n>', 'port for phones', wholeNumber(1, 65_535), 443)
   .option('--topic <bundle-id>', 'the app that phones use', 'chat.simplex.app')
   .option('--gateway-ca <file>', 'certificate authority of the gateway, where it is not a public one')
-  .action(async (options) => (await import('./init/subscriber.js')).initSubscriber(options));
+  .action(async (options) => (await import('./commands/init.js')).initSubscriber(options));
 
 for (const [name, description] of [
   ['gateway', 'run a gateway'],

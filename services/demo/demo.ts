@@ -7,12 +7,10 @@ import { sleep, systemClock } from '../../shared/run/clock.js';
 import { Friend } from './friend.js';
 import { Journey } from './journey.js';
 import { measureKnowledge } from './knowledge.js';
-import { Narrator } from './narrator.js';
+import { type FaultName, Narrator } from './narrator.js';
 import type { Invitation, PhoneReport } from './phone-reports.js';
 import type { Screen } from './screen.js';
 import { createWorld, type World } from './world.js';
-
-export type FaultName = 'apns-down' | 'gateway-restart' | 'smp-restart';
 
 export interface DemoOptions {
   readonly messages: number;

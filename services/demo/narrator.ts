@@ -1,10 +1,12 @@
 /** The demo's words. In a terminal with colours; in a pipe the same lines without. */
 import type { PushDelivery } from './apns-control.js';
-import type { FaultName } from './demo.js';
 import type { Letter } from './end-to-end.js';
 import { HOPS, type Hop } from './journey.js';
 import type { Knowledge } from './knowledge.js';
 import { type Screen, table } from './screen.js';
+
+/** What may break in the middle. */
+export type FaultName = 'apns-down' | 'gateway-restart' | 'smp-restart';
 
 const BROKEN: Readonly<Record<FaultName, string>> = {
   'apns-down': "Apple's service is away",

@@ -40,6 +40,10 @@ export class Child<A extends Api> {
     this.exited = new Promise((resolve) => this.process.once('exit', () => resolve(this.gone())));
   }
 
+  get hasEnded(): boolean {
+    return this.process.exitCode !== null || this.process.signalCode !== null;
+  }
+
   /** Until the party offers its methods. */
   ready(): Promise<void> {
     return new Promise((resolve) => {

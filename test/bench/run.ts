@@ -11,8 +11,12 @@ import { root } from '../support/paths.js';
 import { stopAll } from './children.js';
 import { type Figure, type Row, rounded, verdict } from './harness.js';
 import { engine } from './rows/engine.js';
+import { gateway } from './rows/gateway.js';
+import { latency } from './rows/latency.js';
+import { split } from './rows/split.js';
+import { removeFolders } from './world/services.js';
 
-const ROWS: Readonly<Record<string, Row>> = { engine };
+const ROWS: Readonly<Record<string, Row>> = { engine, gateway, split, latency };
 
 const PEERS = ['@parse/node-apn', 'apns2', 'undici', 'sodium-native'] as const;
 const say = (text: string): void => void process.stdout.write(`${text}\n`);
@@ -76,6 +80,7 @@ async function runRow(name: string, long: boolean): Promise<readonly Figure[]> {
     return [];
   } finally {
     await stopAll();
+    removeFolders();
   }
 }
 

@@ -1,6 +1,7 @@
 /** `porchlight demo`. */
 import { onShutdown } from '../../../shared/run/shutdown.js';
-import { Demo, type FaultName } from '../../demo/demo.js';
+import { Demo } from '../../demo/demo.js';
+import type { FaultName } from '../../demo/narrator.js';
 import { createScreen } from '../../demo/screen.js';
 
 export interface DemoCommand {

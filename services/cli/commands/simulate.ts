@@ -8,9 +8,9 @@ import { readSecretFile } from '../../../shared/run/files.js';
 import { createLog } from '../../../shared/run/log.js';
 import { onShutdown } from '../../../shared/run/shutdown.js';
 import { startApnsSimulator } from '../../simulators/apns/server.js';
+import { apnsFiles, SIMULATED_KEY, SIMULATED_TEAM, smpAddress } from '../../simulators/files.js';
 import { smpIdentityIn } from '../../simulators/smp/identity.js';
 import { startSmpServer } from '../../simulators/smp/server.js';
-import { apnsFiles, SIMULATED_KEY, SIMULATED_TEAM, smpAddress } from '../simulators.js';
 
 const HOST = 'localhost';
 

@@ -108,7 +108,7 @@ function addQueue(
   { store }: Broker,
   id: Uint8Array,
   key: Key<AuthAlgorithm>,
-  secret = new Uint8Array(32),
+  secret: Uint8Array = new Uint8Array(32),
 ): void {
   store.add({
     recipientId: id,

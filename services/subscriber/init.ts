@@ -1,13 +1,13 @@
 /** Makes a subscriber's folder: configuration, identity towards gateways, identity towards phones. */
 import { join, resolve } from 'node:path';
-import { createIdentityKey } from '../../../shared/crypto/identity-key.js';
-import { createIdentity, toPem } from '../../../shared/crypto/x509.js';
-import { toBase64url } from '../../../shared/encoding/base64url.js';
-import { formatGatewayAddress, parseGatewayAddress } from '../../../shared/relay/identity.js';
-import { writeSecretFile } from '../../../shared/run/files.js';
-import { UsageError } from '../failure.js';
-import { announce, newFolder, writePublic } from './folder.js';
-import { toml, unless } from './toml.js';
+import { createIdentityKey } from '../../shared/crypto/identity-key.js';
+import { createIdentity, toPem } from '../../shared/crypto/x509.js';
+import { toBase64url } from '../../shared/encoding/base64url.js';
+import { formatGatewayAddress, parseGatewayAddress } from '../../shared/relay/identity.js';
+import { writeSecretFile } from '../../shared/run/files.js';
+import { newFolder, writePublic } from '../../shared/run/new-folder.js';
+import { toml, unless } from '../../shared/run/toml.js';
+import { UsageError } from '../../shared/run/usage-error.js';
 
 export interface SubscriberInit {
   readonly dir: string;
@@ -26,7 +26,8 @@ export interface SubscriberExtras {
   readonly verbose?: boolean;
 }
 
-const FILE = 'subscriber.toml';
+/** Name of the configuration in the folder. */
+export const SUBSCRIBER_FILE = 'subscriber.toml';
 /** The port that SimpleX clients take when an address names none. */
 const DEFAULT_PORT = 443;
 
@@ -39,27 +40,19 @@ export function makeSubscriber(options: SubscriberInit, extras: SubscriberExtras
       '--gateway: expected porchlight-gateway://FINGERPRINT@HOST[:PORT]; without its fingerprint nobody could tell whose gateway answers',
     );
   }
-  const folder = newFolder(options.dir, FILE);
+  const folder = newFolder(options.dir, SUBSCRIBER_FILE);
   createIdentityKey(join(folder, 'identity.key'));
   const identity = createIdentity({ algorithm: 'ed25519', commonName: options.host, now: new Date() });
   writePublic(join(folder, 'ca.crt'), toPem('CERTIFICATE', identity.caCert));
   writeSecretFile(join(folder, 'ca.key'), toPem('PRIVATE KEY', identity.caKey));
   writePublic(join(folder, 'server.crt'), toPem('CERTIFICATE', identity.leafCert));
   writeSecretFile(join(folder, 'server.key'), toPem('PRIVATE KEY', identity.leafKey));
-  writePublic(join(folder, FILE), template(folder, options, formatGatewayAddress(gateway), port, extras));
+  writePublic(
+    join(folder, SUBSCRIBER_FILE),
+    template(folder, options, formatGatewayAddress(gateway), port, extras),
+  );
   const at = port === DEFAULT_PORT ? options.host : `${options.host}:${port}`;
   return `ntf://${toBase64url(identity.fingerprint)}@${at}`;
-}
-
-/** `porchlight init subscriber`. */
-export async function initSubscriber(options: SubscriberInit): Promise<void> {
-  const address = makeSubscriber(options);
-  const file = join(options.dir, FILE);
-  announce('The notification server to enter in the app:', address, [
-    `porchlight subscriber --config ${file} --check-config`,
-    `porchlight subscriber --config ${file}`,
-    `keep ${join(options.dir, 'ca.key')} offline: it is needed only to make a new server certificate`,
-  ]);
 }
 
 function template(
@@ -72,7 +65,7 @@ function template(
   const at = (name: string) => toml(join(folder, name));
   const ca = options.gatewayCa;
   return `# A Porchlight subscriber. Every key is also an environment variable: PORCHLIGHT_SUBSCRIBER_IDENTITY_KEY, PORCHLIGHT_SUBSCRIBER_LISTENERS_0_LISTEN…
-# Check it with: porchlight subscriber --config ${FILE} --check-config
+# Check it with: porchlight subscriber --config ${SUBSCRIBER_FILE} --check-config
 
 # Who this subscriber is to gateways. Capabilities work only together with this key.
 identity_key = ${at('identity.key')}

@@ -5,7 +5,7 @@ import { join, resolve } from 'node:path';
 import { createServerCertificate, toPem } from '../../shared/crypto/x509.js';
 import { writeSecretFile } from '../../shared/run/files.js';
 import { formatServer } from '../../shared/smp/address.js';
-import { smpIdentityIn } from '../simulators/smp/identity.js';
+import { smpIdentityIn } from './smp/identity.js';
 
 /** Ids as Apple gives them: ten characters. */
 export const SIMULATED_TEAM = 'SIMULATED0';

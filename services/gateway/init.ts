@@ -2,14 +2,14 @@
 import { createPublicKey } from 'node:crypto';
 import { mkdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { createIdentityKey, readIdentityKey } from '../../../shared/crypto/identity-key.js';
-import { loadCrypto } from '../../../shared/crypto/load.js';
-import { createServerCertificate, toPem } from '../../../shared/crypto/x509.js';
-import { formatGatewayAddress, gatewayFingerprint } from '../../../shared/relay/identity.js';
-import { writeSecretFile } from '../../../shared/run/files.js';
-import { UsageError } from '../failure.js';
-import { announce, newFolder, writePublic } from './folder.js';
-import { toml, unless } from './toml.js';
+import { createIdentityKey, readIdentityKey } from '../../shared/crypto/identity-key.js';
+import { loadCrypto } from '../../shared/crypto/load.js';
+import { createServerCertificate, toPem } from '../../shared/crypto/x509.js';
+import { formatGatewayAddress, gatewayFingerprint } from '../../shared/relay/identity.js';
+import { writeSecretFile } from '../../shared/run/files.js';
+import { newFolder, writePublic } from '../../shared/run/new-folder.js';
+import { toml, unless } from '../../shared/run/toml.js';
+import { UsageError } from '../../shared/run/usage-error.js';
 
 export interface GatewayInit {
   readonly dir: string;
@@ -28,13 +28,14 @@ export interface GatewayExtras {
   readonly test?: { readonly url: string; readonly caFile: string };
 }
 
-const FILE = 'gateway.toml';
+/** Name of the configuration in the folder. */
+export const GATEWAY_FILE = 'gateway.toml';
 
 /** Writes the folder and returns the gateway's address. Throws `UsageError`. */
 export async function makeGateway(options: GatewayInit, extras: GatewayExtras = {}): Promise<string> {
   const { port } = options;
   if (options.apnsKey !== undefined) checkAppleKey(options.apnsKey);
-  const folder = newFolder(options.dir, FILE);
+  const folder = newFolder(options.dir, GATEWAY_FILE);
   const crypto = await loadCrypto();
 
   const identity = join(folder, 'identity.key');
@@ -44,7 +45,7 @@ export async function makeGateway(options: GatewayInit, extras: GatewayExtras = 
   writeSecretFile(join(folder, 'tls.key'), toPem('PRIVATE KEY', certificate.privateKey));
   mkdirSync(join(folder, 'state'), { mode: 0o700 });
   if (options.apnsKey !== undefined) writeSecretFile(join(folder, 'apns.p8'), readFileSync(options.apnsKey));
-  writePublic(join(folder, FILE), template(folder, options, port, extras));
+  writePublic(join(folder, GATEWAY_FILE), template(folder, options, port, extras));
 
   const { publicKey } = readIdentityKey(crypto, identity);
   return formatGatewayAddress({
@@ -52,20 +53,6 @@ export async function makeGateway(options: GatewayInit, extras: GatewayExtras = 
     host: options.host,
     port,
   });
-}
-
-/** `porchlight init gateway`. */
-export async function initGateway(options: GatewayInit): Promise<void> {
-  const address = await makeGateway(options);
-  const file = join(options.dir, FILE);
-  const complete = options.team && options.apnsKey && options.apnsKeyId;
-  announce("The gateway's address, for those who run subscribers:", address, [
-    ...(complete
-      ? []
-      : [`put Apple's key into ${join(options.dir, 'apns.p8')} (chmod 600) and its ids into ${file}`]),
-    `porchlight gateway --config ${file} --check-config`,
-    `porchlight gateway --config ${file}`,
-  ]);
 }
 
 function checkAppleKey(file: string): void {
@@ -81,7 +68,7 @@ function template(folder: string, options: GatewayInit, port: number, extras: Ga
   const at = (name: string) => toml(join(folder, name));
   const environments = extras.test ? ['test'] : ['production', 'sandbox'];
   return `# A Porchlight gateway. Every key is also an environment variable: PORCHLIGHT_GATEWAY_LISTEN, PORCHLIGHT_GATEWAY_LIMITS_DEVICES…
-# Check it with: porchlight gateway --config ${FILE} --check-config
+# Check it with: porchlight gateway --config ${GATEWAY_FILE} --check-config
 
 # Who this gateway is: the fingerprint in its address is that of this key. Keep a copy offline.
 identity_key = ${at('identity.key')}
