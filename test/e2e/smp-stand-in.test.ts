@@ -20,7 +20,9 @@ import type { SmpStandInOptions } from '../../services/simulators/smp/options.js
 import { type SmpStandIn, startSmpServer } from '../../services/simulators/smp/server.js';
 import { utf8 } from '../../shared/encoding/bytes.js';
 import { VirtualClock } from '../../shared/run/clock.js';
+import { BlockReader, plainBlocks } from '../../shared/smp/block.js';
 import type { ServerMessage } from '../../shared/smp/commands.js';
+import { decodeServiceResponse, encodeClientHello } from '../../shared/smp/handshake.js';
 import { openMeta } from '../../shared/smp/message-body.js';
 import { native as crypto } from '../support/crypto.js';
 
@@ -117,6 +119,46 @@ describe('handshake', () => {
   test('another identity than the address names', async () => {
     const { connect } = await rig();
     await assert.rejects(connect({ keyHash: new Uint8Array(32) }), { name: 'SmpHandshakeError' });
+  });
+
+  test('a certificate that the identity did not issue', async () => {
+    const [real, forger] = [createSmpIdentity(new Date()), createSmpIdentity(new Date())];
+    const { connect } = await rig({ identity: { ...forger, caCert: real.caCert } });
+    await assert.rejects(connect(), { name: 'SmpHandshakeError' });
+  });
+
+  for (const [what, version, ours] of [
+    ['for another server', 18, false],
+    ['with a version that was not offered', 19, true],
+  ] as const) {
+    test(`a client hello ${what} ends the connection`, async () => {
+      const { server } = await rig();
+      const { host, port, address } = server;
+      const socket = connectTls({ host, port, rejectUnauthorized: false, ALPNProtocols: ['smp/1'] });
+      await new Promise((resolve) => socket.once('data', resolve));
+      const keyHash = ours ? address.keyHash : new Uint8Array(32);
+      socket.write(plainBlocks().seal(encodeClientHello({ version, keyHash })));
+      await new Promise((resolve) => socket.resume().once('close', resolve));
+      assert.equal(server.counters().sessions, 0);
+    });
+  }
+
+  test('a service certificate is refused', async () => {
+    const { server } = await rig();
+    const { host, port, address } = server;
+    const socket = connectTls({ host, port, rejectUnauthorized: false, ALPNProtocols: ['smp/1'] });
+    await new Promise((resolve) => socket.once('data', resolve));
+    const service = { role: 'N', chain: [HELLO], signedKey: HELLO } as const;
+    const reader = new BlockReader();
+    const response = new Promise<Uint8Array>((resolve) => {
+      socket.on('data', (chunk) =>
+        reader.push(chunk).forEach((block, i) => void (i === 0 && resolve(block))),
+      );
+    });
+    socket.write(plainBlocks().seal(encodeClientHello({ version: 18, keyHash: address.keyHash, service })));
+    assert.deepEqual(decodeServiceResponse(plainBlocks().open(await response)), {
+      error: { kind: 'HANDSHAKE', reason: 'BAD_SERVICE' },
+    });
   });
 
   test('a client that never says hello is cut after two minutes', async () => {
@@ -242,12 +284,12 @@ describe('queues', () => {
     for (let i = 0; i < 2; i++) await assert.rejects(user.send(queue.senderId, HELLO), { message: 'QUOTA' });
     assert.equal(server.counters().notificationsStored, 2);
     await user.subscribe(queue);
-    let { message } = await user.nextEvent();
+    let next: ServerMessage | undefined = (await user.nextEvent()).message;
     const kinds = [];
-    for (let i = 0; i < 3; i++) {
-      assert.ok(message.word === 'MSG');
-      kinds.push(user.open(queue, message).kind);
-      message = (await user.acknowledge(queue, message.messageId)) ?? { word: 'OK' };
+    while (next?.word === 'MSG') {
+      kinds.push(user.open(queue, next).kind);
+      await assert.rejects(user.send(queue.senderId, HELLO), { message: 'QUOTA' });
+      next = await user.acknowledge(queue, next.messageId);
     }
     assert.deepEqual(kinds, ['message', 'message', 'quota']);
     await user.send(queue.senderId, HELLO);

@@ -187,7 +187,6 @@ export class Broker {
     const [first] = queue.messages;
     if (!first || !sameBytes(first.id, messageId)) return failed({ kind: 'NO_MSG' });
     queue.messages.shift();
-    if (queue.messages.length === 0) queue.full = false;
     return this.firstMessage(queue, subscriber.version) ?? OK;
   }
 

@@ -6,6 +6,7 @@ import type { Crypto } from '../../../../shared/crypto/crypto.js';
 import { loadCrypto } from '../../../../shared/crypto/load.js';
 import { publicKeyOf } from '../../../../shared/crypto/signatures.js';
 import { fromHex, sameBytes, toHex, utf8 } from '../../../../shared/encoding/bytes.js';
+import { DecodeError } from '../../../../shared/encoding/reader.js';
 import { authorize, verifyAuth } from '../../../../shared/smp/auth.js';
 import { BlockCipher, type BlockCodec } from '../../../../shared/smp/block.js';
 import {
@@ -23,7 +24,7 @@ import {
   type Key,
   ofAlgorithm,
 } from '../../../../shared/smp/keys.js';
-import { openMeta, sealMeta } from '../../../../shared/smp/message-body.js';
+import { openBody, openMeta, sealBody, sealMeta } from '../../../../shared/smp/message-body.js';
 import {
   authorized,
   authorizedAsReceived,
@@ -102,6 +103,56 @@ describe('computed vectors (Appendix 3)', () => {
     assert.ok(verifyAuth(crypto, publicKey, atServer, covered, authenticator));
     assert.ok(!verifyAuth(crypto, publicKey, { ...atServer, corrId: NONCE }, covered, authenticator));
     assert.ok(!verifyAuth(crypto, publicKey, atServer, covered.subarray(1), authenticator));
+  });
+
+  test('a shorter correlation id is filled with zeros as a nonce, a longer one is cut (guide K.1 #22)', () => {
+    const key = { algorithm: 'x25519' as const, raw: A };
+    for (const corrId of [run(1, 4), run(1, 30)]) {
+      const nonce = new Uint8Array(24);
+      nonce.set(corrId.subarray(0, 24));
+      const auth = authorize(crypto, key, { sessionServerKey: B_PUBLIC, corrId }, CORR_ID);
+      assert.deepEqual(auth, cbEncryptNoPad(crypto, SHARED, nonce, crypto.sha512(CORR_ID)));
+      const publicKey = { ...key, raw: crypto.x25519PublicKey(A) };
+      assert.ok(verifyAuth(crypto, publicKey, { sessionPrivateKey: B_PRIVATE, corrId }, CORR_ID, auth));
+    }
+  });
+
+  test('the keys of nobody authorise nothing, not even for who knows them', () => {
+    const session = { sessionPrivateKey: B_PRIVATE, corrId: CORR_ID };
+    for (const algorithm of ['ed25519', 'ed448', 'x25519'] as const) {
+      const raw = algorithm === 'ed448' ? run(1, 57) : A;
+      const auth = authorize(
+        crypto,
+        { algorithm, raw },
+        { sessionServerKey: B_PUBLIC, corrId: CORR_ID },
+        NONCE,
+      );
+      assert.equal(verifyAuth(crypto, undefined, session, NONCE, auth), false);
+    }
+  });
+
+  test('bodies of messages are all of one length, opened by their id', () => {
+    for (const [version, size] of [
+      [6, 16_122],
+      [8, 16_098],
+      [11, 16_082],
+    ] as const) {
+      const message = {
+        kind: 'message',
+        timestamp: 1_700_000_000,
+        notify: true,
+        body: utf8('hello'),
+      } as const;
+      const box = sealBody(crypto, SHARED, NONCE, message, version);
+      assert.equal(box.length, size);
+      assert.deepEqual(openBody(crypto, SHARED, NONCE, box), message);
+      const quota = { kind: 'quota', timestamp: 1 } as const;
+      assert.deepEqual(
+        openBody(crypto, SHARED, NONCE, sealBody(crypto, SHARED, NONCE, quota, version)),
+        quota,
+      );
+    }
+    assert.throws(() => openBody(crypto, SHARED, CORR_ID, new Uint8Array(100)), DecodeError);
   });
 
   test('metadata of a notification', () => {

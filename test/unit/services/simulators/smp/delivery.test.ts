@@ -112,6 +112,19 @@ test('above the limit of one queue the oldest notification goes', async () => {
   assert.equal(counters.notificationsDropped, 1);
 });
 
+test('a connection that lost its subscription to another one takes nothing along when it goes', () => {
+  const subscriptions = new Subscriptions();
+  const [first, second] = [new Listener(), new Listener()];
+  const { id } = notifier(1);
+  assert.equal(subscriptions.take(id, first), undefined);
+  assert.equal(subscriptions.take(id, second), first);
+  assert.equal(subscriptions.take(id, second), undefined);
+  subscriptions.drop(first);
+  assert.equal(subscriptions.holder(id), second);
+  subscriptions.drop(second);
+  assert.deepEqual([subscriptions.size, [...subscriptions.subscribers()]], [0, []]);
+});
+
 test('nothing happens any more after a stop', async () => {
   const { clock, delivery } = makeDelivery();
   delivery.stop();

@@ -282,6 +282,16 @@ describe('blocks and transmissions that are wrong (guide E.4)', () => {
     });
   }
 
+  test('SKEY for a queue that only its owner may secure', () => {
+    const made = makeSession();
+    addQueue(made.broker, QUEUE_ID, publicOf(OWNER));
+    const { store } = made.broker;
+    store.add({ ...store.byRecipient(QUEUE_ID)!, mode: 'C' });
+    const command: Command = { word: 'SKEY', senderKey: publicOf(OWNER) };
+    receive(made, item(made.params, 'c', command, { entityId: SENDER_ID, key: OWNER }));
+    assert.deepEqual(texts(made), [['c:ERR AUTH']]);
+  });
+
   test('a foreign session id in version 6', () => {
     const made = makeSession({ version: 6 });
     receive(made, item({ ...made.params, sessionId: new Uint8Array(32) }, 'c', { word: 'PING' }));
