@@ -45,6 +45,8 @@ export interface TestNtfServer<R extends TestDevices = FakeRegistry> {
 }
 
 export interface TestNtfServerOptions {
+  /** Instead of one made here. */
+  readonly identity?: NtfIdentity;
   readonly algorithm?: 'ed25519' | 'ed448';
   readonly clock?: Clock;
   readonly crypto?: Crypto;
@@ -75,7 +77,7 @@ export async function startTestNtfServerOn<R extends TestDevices>(
   options: TestNtfServerOptions = {},
 ): Promise<TestNtfServer<R>> {
   const crypto = options.crypto ?? (await loadCrypto());
-  const identity = testIdentity(crypto, options.algorithm);
+  const identity = options.identity ?? testIdentity(crypto, options.algorithm);
   const wake = new FakeWake(registry);
   const sealingKey = crypto.x25519KeyPair();
   const link: TestNtfServer['link'] = { facts: testFacts(sealingKey.publicKey) };

@@ -1,0 +1,47 @@
+/**
+ * Real time that can be told to leap: what waits for hours runs at once, as after a machine was suspended, and
+ * sockets go on in between. One clock for everybody in a test, or their signatures would be out of date.
+ */
+import { type Clock, systemClock, type Timer } from '../../../shared/run/clock.js';
+
+interface Pending {
+  readonly dueAt: number;
+  timer: Timer;
+}
+
+export class LeapClock implements Clock {
+  private leapt = 0;
+  private readonly pending = new Map<Pending, () => void>();
+
+  now(): number {
+    return systemClock.now() + this.leapt;
+  }
+
+  monotonic(): number {
+    return systemClock.monotonic() + this.leapt;
+  }
+
+  after(ms: number, run: () => void): Timer {
+    const fire = (): void => {
+      this.pending.delete(entry);
+      run();
+    };
+    const entry: Pending = { dueAt: this.monotonic() + ms, timer: systemClock.after(ms, fire) };
+    this.pending.set(entry, fire);
+    return {
+      cancel: () => {
+        entry.timer.cancel();
+        this.pending.delete(entry);
+      },
+    };
+  }
+
+  /** It is `ms` milliseconds later from now on; what became due runs in the next turns of the event loop. */
+  leap(ms: number): void {
+    this.leapt += ms;
+    for (const [entry, fire] of this.pending) {
+      entry.timer.cancel();
+      entry.timer = systemClock.after(entry.dueAt - this.monotonic(), fire);
+    }
+  }
+}

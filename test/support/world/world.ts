@@ -1,0 +1,194 @@
+/**
+ * Everybody in one process, over real sockets, TLS and HTTP/2: APNs simulator, gateway, subscriber, messaging
+ * servers. Folders are those that `init` makes; ports are ephemeral ones of loopback; all share one clock.
+ */
+import { createPublicKey } from 'node:crypto';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { makeGateway } from '../../../services/cli/init/gateway.js';
+import { makeSubscriber } from '../../../services/cli/init/subscriber.js';
+import { type ApnsFiles, apnsFiles, SIMULATED_KEY, SIMULATED_TEAM } from '../../../services/cli/simulators.js';
+import { type Gateway, startGateway } from '../../../services/gateway/app.js';
+import { gatewayConfigSchema } from '../../../services/gateway/config.js';
+import { type ApnsSimulator, startApnsSimulator } from '../../../services/simulators/apns/server.js';
+import { type SmpStandIn, startSmpServer } from '../../../services/simulators/smp/server.js';
+import { type Subscriber, startSubscriber } from '../../../services/subscriber/app.js';
+import { subscriberConfigSchema } from '../../../services/subscriber/config.js';
+import type { Crypto } from '../../../shared/crypto/crypto.js';
+import { createServerCertificate, toPem } from '../../../shared/crypto/x509.js';
+import { formatGatewayAddress } from '../../../shared/relay/identity.js';
+import { loadConfig } from '../../../shared/run/config.js';
+import { writeSecretFile } from '../../../shared/run/files.js';
+import { createLog, type Log } from '../../../shared/run/log.js';
+import { parseServer, type ServerAddress } from '../../../shared/smp/address.js';
+import { native } from '../crypto.js';
+import { LeapClock } from './leap-clock.js';
+
+export const TOPIC = 'org.example.messenger';
+export const HOST = '127.0.0.1';
+const ANY_PORT = `${HOST}:0`;
+/** How often messaging servers hand over notifications. */
+const DELIVERY_MS = 20;
+/** `init` wants a port for what it prints; what counts is in the environment. */
+const SOME_PORT = 8443;
+
+export interface WorldOptions {
+  /** Messaging servers; 1 unless given. */
+  readonly messagingServers?: number;
+  /** Variables without their prefix: `APPS_0_VISIBLE_TEXT`. */
+  readonly gateway?: Readonly<Record<string, string>>;
+  readonly subscriber?: Readonly<Record<string, string>>;
+  /** Ranges that clients' server addresses may lead to; loopback unless given. */
+  readonly allowNetworks?: readonly string[];
+}
+
+export class World {
+  readonly clock = new LeapClock();
+  readonly crypto: Crypto = native;
+  readonly folder = mkdtempSync(join(tmpdir(), 'porchlight-world-'));
+  /** Everything that both services logged, at level debug. */
+  readonly logLines: string[] = [];
+  readonly messagingServers: SmpStandIn[] = [];
+  apns!: ApnsSimulator;
+  gateway!: Gateway;
+  subscriber!: Subscriber;
+  /** Where phones connect. */
+  notificationServer!: ServerAddress;
+  private readonly options: WorldOptions;
+  private readonly closing: (() => void | Promise<void>)[] = [];
+  private gatewayListen = ANY_PORT;
+
+  constructor(options: WorldOptions) {
+    this.options = options;
+  }
+
+  get gatewayFolder(): string {
+    return join(this.folder, 'gateway');
+  }
+
+  get subscriberFolder(): string {
+    return join(this.folder, 'subscriber');
+  }
+
+  /** Called by `startWorld`. */
+  async start(): Promise<void> {
+    const files = apnsFiles(join(this.folder, 'apns'));
+    this.apns = await this.startApns(files);
+    for (let n = this.options.messagingServers ?? 1; n > 0; n--) await this.addMessagingServer();
+    await this.makeGatewayFolder(files);
+    await this.startGateway();
+    await this.startSubscriber();
+  }
+
+  async startGateway(): Promise<void> {
+    const config = loadConfig(gatewayConfigSchema, {
+      file: join(this.gatewayFolder, 'gateway.toml'),
+      prefix: 'G_',
+      env: prefixed('G_', { LISTEN: this.gatewayListen, OBSERVE_LISTEN: ANY_PORT, ...this.options.gateway }),
+    });
+    this.gateway = await startGateway(config, { log: this.log('gateway'), clock: this.clock });
+    this.gatewayListen = `${HOST}:${this.gateway.port}`;
+  }
+
+  /** Stops the gateway and starts it on the same folder and port. */
+  async restartGateway(options: { readonly newTlsKey?: boolean } = {}): Promise<void> {
+    await this.gateway.close();
+    if (options.newTlsKey) this.writeTlsKey();
+    await this.startGateway();
+  }
+
+  /** A messaging server of its own identity. */
+  async addMessagingServer(stateFile?: string): Promise<SmpStandIn> {
+    const { crypto, clock } = this;
+    const server = await startSmpServer({
+      crypto,
+      clock,
+      timing: { deliveryMs: DELIVERY_MS, endMs: DELIVERY_MS },
+      ...(stateFile && { stateFile }),
+    });
+    this.messagingServers.push(server);
+    return server;
+  }
+
+  /** Runs before everything ends, last added first. */
+  onClose(close: () => void | Promise<void>): void {
+    this.closing.push(close);
+  }
+
+  async close(): Promise<void> {
+    for (const close of this.closing.reverse()) await close();
+    await this.subscriber?.close();
+    await this.gateway?.close();
+    await Promise.all(this.messagingServers.map((server) => server.close()));
+    await this.apns?.close();
+    rmSync(this.folder, { recursive: true, force: true });
+  }
+
+  private startApns(files: ApnsFiles): Promise<ApnsSimulator> {
+    const cert = readFileSync(files.ca, 'utf8');
+    const publicKey = createPublicKey(readFileSync(files.key));
+    return startApnsSimulator({
+      clock: this.clock,
+      environments: { test: {} },
+      certificate: { cert, ca: cert, key: readFileSync(files.tlsKey, 'utf8') },
+      teams: [{ teamId: SIMULATED_TEAM, topics: [TOPIC], keys: [{ keyId: SIMULATED_KEY, publicKey }] }],
+    });
+  }
+
+  private async makeGatewayFolder(files: ApnsFiles): Promise<void> {
+    const apple = { team: SIMULATED_TEAM, apnsKey: files.key, apnsKeyId: SIMULATED_KEY };
+    await makeGateway(
+      { dir: this.gatewayFolder, host: HOST, port: SOME_PORT, topic: TOPIC, ...apple },
+      { test: { url: `https://localhost:${this.apns.ports.test}`, caFile: files.ca } },
+    );
+  }
+
+  private async startSubscriber(): Promise<void> {
+    const { fingerprint, port } = this.gateway;
+    const { allowNetworks = ['127.0.0.0/8'] } = this.options;
+    const gateway = formatGatewayAddress({ fingerprint, host: HOST, port });
+    const address = makeSubscriber(
+      { dir: this.subscriberFolder, gateway, host: HOST, port: SOME_PORT, topic: TOPIC },
+      { allowNetworks },
+    );
+    const config = loadConfig(subscriberConfigSchema, {
+      file: join(this.subscriberFolder, 'subscriber.toml'),
+      prefix: 'S_',
+      env: prefixed('S_', {
+        LISTENERS_0_LISTEN: ANY_PORT,
+        OBSERVE_LISTEN: ANY_PORT,
+        ...this.options.subscriber,
+      }),
+    });
+    this.subscriber = await startSubscriber(config, { log: this.log('subscriber'), clock: this.clock });
+    const phones = String(this.subscriber.ports.get('phones'));
+    this.notificationServer = { ...parseServer(address, 'ntf'), port: phones };
+  }
+
+  private writeTlsKey(): void {
+    const made = createServerCertificate({ host: HOST, now: new Date(this.clock.now()) });
+    writeFileSync(join(this.gatewayFolder, 'tls.crt'), toPem('CERTIFICATE', made.certificate));
+    writeSecretFile(join(this.gatewayFolder, 'tls.key'), toPem('PRIVATE KEY', made.privateKey));
+  }
+
+  private log(service: string): Log {
+    const sink = { write: (line: string) => void this.logLines.push(line) };
+    return createLog({ service, level: 'debug', json: true, sink });
+  }
+}
+
+/** Resolves when all listen; the subscriber may not have reached its gateway yet. */
+export async function startWorld(options: WorldOptions = {}): Promise<World> {
+  const world = new World(options);
+  try {
+    await world.start();
+    return world;
+  } catch (error) {
+    await world.close();
+    throw error;
+  }
+}
+
+const prefixed = (prefix: string, variables: Readonly<Record<string, string>>): Record<string, string> =>
+  Object.fromEntries(Object.entries(variables).map(([name, value]) => [prefix + name, value]));
