@@ -178,7 +178,7 @@ function openTagKey(file: string, crypto: Crypto): Secret {
   return key;
 }
 
-function makeLimits({ limits }: GatewayConfig, crypto: Crypto, clock: Clock) {
+function makeLimits({ limits, test_environment }: GatewayConfig, crypto: Crypto, clock: Clock) {
   const subscribers = new Subscribers({
     clock,
     capacity: limits.subscribers,
@@ -194,7 +194,8 @@ function makeLimits({ limits }: GatewayConfig, crypto: Crypto, clock: Clock) {
     connectionsPerAddress: limits.connections_per_address,
     failuresPerAddress: limits.failures_per_address,
   });
-  const devices = new DeviceLimits({ crypto, clock, capacity: limits.devices });
+  const limitsTest = test_environment?.device_limits ?? true;
+  const devices = new DeviceLimits({ crypto, clock, capacity: limits.devices, limitsTest });
   return { subscribers, addresses, devices, nonces: new Nonces(limits.nonces_per_subscriber * NONCE_SHARES) };
 }
 

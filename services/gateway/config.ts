@@ -102,6 +102,8 @@ export const gatewayConfigSchema = z
         url: z.url({ protocol: /^https$/ }),
         /** PEM file of the authority that signed the test server's certificate. */
         ca_file: z.string().optional(),
+        /** False lifts the limits of single devices there, for suites that register one token again and again. */
+        device_limits: z.boolean().default(true),
       })
       .optional(),
   })

@@ -115,7 +115,9 @@ ${unless(
   extras.test === undefined,
   `[test_environment]
 url = ${toml(extras.test?.url ?? 'https://localhost:2197')}
-ca_file = ${toml(extras.test?.caFile ?? 'simulator-ca.crt')}`,
+ca_file = ${toml(extras.test?.caFile ?? 'simulator-ca.crt')}
+# False lets a conformance suite register one token again and again.
+device_limits = true`,
 )}
 `;
 }

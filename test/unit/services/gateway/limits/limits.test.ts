@@ -130,6 +130,13 @@ describe('device limits', () => {
     assert.equal(sent, 2048);
   });
 
+  test('devices of the test environment may be let off; nobody else is', () => {
+    const limits = new DeviceLimits({ crypto, clock: new VirtualClock(), capacity: 9, limitsTest: false });
+    const test = device({ environment: 'test', proven: false });
+    for (let i = 0; i < 20; i++) assert.equal(limits.take(test, 'verification'), undefined);
+    assert.equal(drain(limits, device({ proven: false }), 'verification').n, 1);
+  });
+
   test('kinds and devices have buckets of their own', () => {
     const { limits } = setUp();
     drain(limits, device(), 'check');
