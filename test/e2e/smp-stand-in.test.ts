@@ -127,9 +127,10 @@ describe('handshake', () => {
     await assert.rejects(connect(), { name: 'SmpHandshakeError' });
   });
 
-  for (const [what, version, ours] of [
-    ['for another server', 18, false],
-    ['with a version that was not offered', 19, true],
+  for (const [what, version, ours, key] of [
+    ['for another server', 18, false, undefined],
+    ['with a version that was not offered', 19, true, undefined],
+    ['with a key that makes no secret', 18, true, new Uint8Array(32)],
   ] as const) {
     test(`a client hello ${what} ends the connection`, async () => {
       const { server } = await rig();
@@ -137,7 +138,8 @@ describe('handshake', () => {
       const socket = connectTls({ host, port, rejectUnauthorized: false, ALPNProtocols: ['smp/1'] });
       await new Promise((resolve) => socket.once('data', resolve));
       const keyHash = ours ? address.keyHash : new Uint8Array(32);
-      socket.write(plainBlocks().seal(encodeClientHello({ version, keyHash })));
+      const hello = { version, keyHash, ...(key && { sessionKey: key }) };
+      socket.write(plainBlocks().seal(encodeClientHello(hello)));
       await new Promise((resolve) => socket.resume().once('close', resolve));
       assert.equal(server.counters().sessions, 0);
     });
@@ -323,6 +325,7 @@ describe('restarts', () => {
     const { port } = server;
     await server.restart();
     assert.equal(server.port, port);
+    assert.equal(clock.pending, 3); // the server's timers, not those of before as well
     await assert.rejects(user.ping(), SmpClosedError);
     const again = await connect();
     await again.subscribeNotifications(queue.notifier);

@@ -1,6 +1,6 @@
 /** One client's socket: handshake (guide C, server's side), then blocks to and from its session. */
 import type { TLSSocket } from 'node:tls';
-import type { Crypto, KeyPair } from '../../../shared/crypto/crypto.js';
+import { type Crypto, CryptoError, type KeyPair } from '../../../shared/crypto/crypto.js';
 import { type Bytes, sameBytes } from '../../../shared/encoding/bytes.js';
 import { DecodeError } from '../../../shared/encoding/reader.js';
 import type { Clock, Timer } from '../../../shared/run/clock.js';
@@ -115,7 +115,12 @@ export class Connection {
       this.refuseService();
       return;
     }
-    this.session = this.open(hello);
+    this.codec = this.codecFor(hello);
+    if (!this.codec) {
+      this.close();
+      return;
+    }
+    this.session = this.open(hello.version, this.codec);
     this.parts.counters.sessions++;
     this.fault(this.parts.faults.takeBlock(0));
   }
@@ -132,15 +137,14 @@ export class Connection {
     this.socket.end();
   }
 
-  private open(hello: SmpClientHello): SmpSession {
+  private open(version: number, codec: BlockCodec): SmpSession {
     const { crypto, broker, faults, counters } = this.parts;
     const { outbox, sessionId, sessionKey } = this;
-    this.codec = this.codecFor(hello);
     return new SmpSession({
       crypto,
-      version: hello.version,
-      params: smpSession(hello.version, sessionId),
-      codec: this.codec,
+      version,
+      params: smpSession(version, sessionId),
+      codec,
       privateKey: sessionKey?.privateKey,
       broker,
       faults,
@@ -150,11 +154,17 @@ export class Connection {
     });
   }
 
-  private codecFor({ version, sessionKey, proxyServer = false }: SmpClientHello): BlockCodec {
+  /** Undefined for one of the few keys that make no secret. */
+  private codecFor({ version, sessionKey, proxyServer = false }: SmpClientHello): BlockCodec | undefined {
     if (!this.sessionKey || !sessionKey || !encryptsBlocks(version, true, proxyServer)) return plainBlocks();
     const { crypto } = this.parts;
-    const secret = crypto.x25519(this.sessionKey.privateKey, sessionKey);
-    return new BlockCipher(crypto, 'server', this.sessionId, secret);
+    try {
+      const secret = crypto.x25519(this.sessionKey.privateKey, sessionKey);
+      return new BlockCipher(crypto, 'server', this.sessionId, secret);
+    } catch (error) {
+      if (error instanceof CryptoError) return undefined;
+      throw error;
+    }
   }
 
   private work(session: SmpSession, block: Bytes): void {

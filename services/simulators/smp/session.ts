@@ -19,10 +19,12 @@ import { SMP_BLOCK_SIZE } from '../../../shared/smp/constants.js';
 import type { ErrorType } from '../../../shared/smp/errors.js';
 import {
   authorizedAsReceived,
+  batchCapacity,
   decodeBatch,
   decodeTransmission,
   encodeBatch,
   encodeTransmission,
+  ITEM_OVERHEAD,
   intoBatches,
   problemOf,
   type Received,
@@ -188,22 +190,27 @@ export class SmpSession implements Subscriber {
 
   private sendItems(items: readonly (ServerEvent & { readonly corrId: Bytes })[]): void {
     const { params, codec, send } = this.options;
-    const encoded = items.map(({ corrId, entityId, message }) => {
-      const entity = hasEntity(message) ? entityId : NONE;
-      const command = encodeServerMessage(message, this.version);
-      return encodeTransmission(params, { auth: NONE, corrId, entityId: entity, command });
-    });
+    const fitting = items
+      .map((item) => ({ bytes: this.encode(item), word: item.message.word }))
+      .filter(({ bytes }) => fitsBlock(bytes));
     let at = 0;
+    const encoded = fitting.map(({ bytes }) => bytes);
     for (const batch of intoBatches(params, encoded, SMP_BLOCK_SIZE)) {
-      const part = items.slice(at, at + batch.length);
+      const part = fitting.slice(at, at + batch.length);
       at += batch.length;
-      send(
-        codec.seal(encodeBatch(params, batch)),
-        part.filter(({ message }) => message.word === 'NMSG').length,
-      );
+      send(codec.seal(encodeBatch(params, batch)), part.filter(({ word }) => word === 'NMSG').length);
     }
   }
+
+  private encode({ corrId, entityId, message }: ServerEvent & { readonly corrId: Bytes }): Uint8Array {
+    const command = encodeServerMessage(message, this.version);
+    const entity = hasEntity(message) ? entityId : NONE;
+    return encodeTransmission(this.options.params, { auth: NONE, corrId, entityId: entity, command });
+  }
 }
+
+/** Real servers send nothing where an answer is too long, as a MSG under a huge corrId can be (guide E.2). */
+const fitsBlock = (item: Bytes): boolean => item.length + ITEM_OVERHEAD <= batchCapacity(SMP_BLOCK_SIZE);
 
 const failed = (error: ErrorType): ServerMessage => ({ word: 'ERR', error });
 

@@ -370,6 +370,29 @@ describe('order (guide E.3)', () => {
   });
 });
 
+test('an answer that fits no block is not sent, as by real servers', () => {
+  const made = makeSession({ version: 6 });
+  addQueue(made.broker, QUEUE_ID, publicOf(OWNER));
+  receive(
+    made,
+    item(made.params, 'a', 'SEND T x', { entityId: SENDER_ID }),
+    item(made.params, 'b', 'SEND T y', { entityId: SENDER_ID }),
+  );
+  made.sent.length = 0;
+  const { messages } = made.broker.store.byRecipient(QUEUE_ID)!;
+  const ack: Command = { word: 'ACK', messageId: messages[0]!.id };
+  receive(made, item(made.params, 'c'.repeat(255), ack, { entityId: QUEUE_ID, key: OWNER }));
+  assert.equal(made.sent.length, 0);
+});
+
+test('keys that make no secret', () => {
+  const made = makeSession();
+  addQueue(made.broker, QUEUE_ID, publicOf(OWNER));
+  const command: Command = { word: 'NKEY', notifierKey: publicOf(OWNER), dhKey: new Uint8Array(32) };
+  receive(made, item(made.params, 'c', command, { entityId: QUEUE_ID, key: OWNER }));
+  assert.deepEqual(texts(made), [['c:ERR CRYPTO']]);
+});
+
 test('one verification costs about the same whoever asks: an unknown id is checked against a key of nobody', () => {
   let verified = 0;
   const counting: Crypto = {
