@@ -3,10 +3,13 @@
  * gets the same outcome again. Kept 10 minutes and bounded; a forgotten id can cost one repeated push.
  */
 import type { Outcome } from '../../../shared/relay/batch.js';
+import { later } from './outcomes.js';
 
 const KEPT_MS = 600_000;
-/** Requests that may wait for one running frame; the answers of more are dropped, as a broken connection would. */
+/** Requests that may wait for one running frame. */
 const MAX_WAITERS = 8;
+/** What more of them are told: each must end in an outcome, or its request would never end. */
+const TOO_MANY = later('load', 60);
 
 export type OutcomeSink = (outcome: Outcome) => void;
 
@@ -41,6 +44,7 @@ export class FrameIds {
     if (entry !== undefined && now - entry.at < KEPT_MS) {
       if (entry.outcome !== undefined) sink(entry.outcome);
       else if (entry.waiters.length < MAX_WAITERS) entry.waiters.push(sink);
+      else sink(TOO_MANY);
       return false;
     }
     this.makeRoom(now);
