@@ -67,10 +67,17 @@ export class Pusher {
     const ids = known ?? (subscribers.account(signer.tagText).established ? this.ids : this.newcomerIds);
     if (!ids.begin(key, done, clock.monotonic())) return;
     this.options.log.debug('frame received', { kind: frame.kind });
-    this.run(frame, signer, (outcome) => {
+    const finish = (outcome: Outcome): void => {
       this.count(frame, outcome);
       ids.finish(key, outcome);
-    });
+    };
+    try {
+      this.run(frame, signer, finish);
+    } catch {
+      // For example a key folder that can't be read: without an outcome the request would never end.
+      this.options.log.error('push failed', { kind: frame.kind });
+      finish(PROVIDER_DOWN);
+    }
   }
 
   private run(frame: Frame, signer: Signer, finish: (outcome: Outcome) => void): void {
@@ -79,7 +86,7 @@ export class Pusher {
       finish(refused(open));
       return;
     }
-    const push = this.prepare(frame, open, signer);
+    const push = this.prepared(frame, open, signer);
     if ('kind' in push) {
       wipe(open.plaintext);
       finish(push);
@@ -90,6 +97,16 @@ export class Pusher {
       (result) => finish(this.conclude(result, open, signer)),
       () => finish(this.conclude({ kind: 'unavailable', reason: 'provider-down' }, open, signer)),
     );
+  }
+
+  /** The same as `prepare`; a failure leaves no token behind. */
+  private prepared(frame: Frame, open: OpenCapability, signer: Signer): ApnsPush | Outcome {
+    try {
+      return this.prepare(frame, open, signer);
+    } catch (error) {
+      wipe(open.plaintext);
+      throw error;
+    }
   }
 
   /** Everything between the opened capability and Apple; an outcome where the frame ends here. */

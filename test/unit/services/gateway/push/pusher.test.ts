@@ -1,0 +1,59 @@
+import assert from 'node:assert/strict';
+import { before, describe, test } from 'node:test';
+import { FirstContacts } from '../../../../../services/gateway/limits/first-contacts.js';
+import { Subscribers } from '../../../../../services/gateway/limits/subscribers.js';
+import { gatewayMetrics } from '../../../../../services/gateway/metrics.js';
+import { Pusher, type PusherOptions } from '../../../../../services/gateway/push/pusher.js';
+import type { Crypto } from '../../../../../shared/crypto/crypto.js';
+import { loadCrypto } from '../../../../../shared/crypto/load.js';
+import type { Outcome } from '../../../../../shared/relay/batch.js';
+import { VirtualClock } from '../../../../../shared/run/clock.js';
+import { silentLog } from '../../../../../shared/run/log.js';
+import { Metrics } from '../../../../../shared/run/metrics.js';
+import { makeFrame } from '../../../../support/frames.js';
+
+let crypto: Crypto;
+before(async () => {
+  crypto = await loadCrypto();
+});
+
+const signer = { tag: new Uint8Array(16), tagText: 'tag' };
+const fail = (): never => {
+  throw new Error('no descriptors');
+};
+
+/** A pusher whose neighbours are those given. */
+function pusherWith(parts: Record<string, unknown>): Pusher {
+  const clock = new VirtualClock();
+  const allowances = { rate: 9, newcomerRate: 9, requests: 9, newcomerRequests: 9, nonces: 9, capacity: 9 };
+  const options = {
+    crypto,
+    clock,
+    log: silentLog,
+    metrics: new Metrics('test_').add(gatewayMetrics),
+    subscribers: new Subscribers({ clock, ...allowances }),
+    firstContacts: new FirstContacts(clock),
+    frameIds: 100,
+    ...parts,
+  };
+  return new Pusher(options as unknown as PusherOptions);
+}
+
+describe('a frame whose way fails unexpectedly', () => {
+  test('ends in `unavailable`, so that its request ends', () => {
+    const got: Outcome[] = [];
+    pusherWith({ capabilities: { open: fail } }).push(makeFrame(), signer, (outcome) => got.push(outcome));
+    assert.deepEqual(got, [{ kind: 'unavailable', reason: 'provider-down', after: 0 }]);
+  });
+
+  test('leaves no token in memory', () => {
+    const plaintext = new Uint8Array(211).fill(7);
+    const capabilities = { open: () => ({ plaintext, proven: true }) };
+    const apps = { find: () => ({}) };
+    const pusher = pusherWith({ capabilities, apps, devices: { take: fail } });
+    const got: Outcome[] = [];
+    pusher.push(makeFrame(), signer, (outcome) => got.push(outcome));
+    assert.equal(got[0]?.kind, 'unavailable');
+    assert.deepEqual(plaintext, new Uint8Array(211));
+  });
+});
