@@ -1,5 +1,7 @@
 /** What Apple would refuse anyway (apns.md §2–§4), found before it costs an answer. Names are Apple's own. */
+
 import { utf8 } from '../../../shared/encoding/bytes.js';
+import { isPathWord } from '../path-word.js';
 import type { ApnsPush } from './engine.js';
 
 export const MAX_BODY = 4096;
@@ -10,7 +12,7 @@ const MAX_TOKEN = 100;
 /** The reason why a push is never sent, undefined where it may go. */
 export function fault(push: ApnsPush): string | undefined {
   if (push.token.length === 0) return 'MissingDeviceToken';
-  if (push.token.length > MAX_TOKEN || (push.environment === 'test' && !isPlain(push.token)))
+  if (push.token.length > MAX_TOKEN || (push.environment === 'test' && !isPathWord(push.token)))
     return 'BadPath';
   if (push.body.length === 0) return 'PayloadEmpty';
   if (push.body.length > MAX_BODY) return 'PayloadTooLarge';
@@ -18,18 +20,6 @@ export function fault(push: ApnsPush): string | undefined {
   if (!Number.isSafeInteger(push.expiration) || push.expiration < 0) return 'BadExpirationDate';
   if (push.collapseId !== undefined && !isCollapseId(push.collapseId)) return 'BadCollapseId';
   return undefined;
-}
-
-/** Letters, digits, `-` and `_`: a test token goes into the path as it is, and must stay one segment of it. */
-function isPlain(token: Uint8Array): boolean {
-  return token.every(
-    (c) =>
-      (c >= 0x30 && c <= 0x39) ||
-      (c >= 0x41 && c <= 0x5a) ||
-      (c >= 0x61 && c <= 0x7a) ||
-      c === 0x2d ||
-      c === 0x5f,
-  );
 }
 
 const isCollapseId = (text: string): boolean => text.length > 0 && utf8(text).length <= MAX_COLLAPSE_ID;

@@ -2,6 +2,7 @@
  * Issuing, proving and renewing capabilities (relay.md §3 to §5). The gateway stores nothing of them: everything
  * follows from the capability itself, the epoch keys and the clock. Tokens are overwritten once sealed or used.
  */
+
 import type { Crypto } from '../../../shared/crypto/crypto.js';
 import { type Bytes, concat, sameBytes, wipe } from '../../../shared/encoding/bytes.js';
 import { DecodeError } from '../../../shared/encoding/reader.js';
@@ -24,6 +25,7 @@ import {
 } from '../../../shared/relay/verification.js';
 import { type Clock, seconds } from '../../../shared/run/clock.js';
 import type { Secret } from '../../../shared/run/secret.js';
+import { isPathWord } from '../path-word.js';
 import {
   type CapabilityFields,
   capabilityKeyId,
@@ -195,16 +197,4 @@ export class Capabilities {
     if (slot > slotOf(now) || slotStart(slot) < now - CODE_LIFE_SECONDS) return false;
     return epochs.ofSlot(slot).some((e) => crypto.equal(makeCode(crypto, e.codeKey, open.id, slot), code));
   }
-}
-
-/** Test tokens are texts and end up in a path: letters, digits, `-` and `_` only. */
-function isPathWord(token: Bytes): boolean {
-  return token.every(
-    (c) =>
-      (c >= 0x30 && c <= 0x39) ||
-      (c >= 0x41 && c <= 0x5a) ||
-      (c >= 0x61 && c <= 0x7a) ||
-      c === 0x2d ||
-      c === 0x5f,
-  );
 }

@@ -7,9 +7,10 @@ import { createServer as createTlsServer } from 'node:https';
 import type { AddressInfo, Socket } from 'node:net';
 import { getRequestListener } from '@hono/node-server';
 import { PROBLEM_TYPE, problemBody } from '../../../shared/relay/problem.js';
+import { addressBlock } from '../../../shared/run/address-block.js';
 import type { ListenAddress } from '../../../shared/run/listen.js';
 import type { MetricHandles } from '../../../shared/run/metrics.js';
-import { type Addresses, addressBlock } from '../limits/addresses.js';
+import type { Addresses } from '../limits/addresses.js';
 import type { gatewayMetrics } from '../metrics.js';
 
 const HANDSHAKE_MS = 10_000;

@@ -2,31 +2,12 @@
  * Admission by address, before anything is read (design §6): connections, and checks that failed, per IPv4 address
  * or IPv6 /64. Loopback, where a proxy or a Tor daemon stands, is one pool that may use all connections.
  */
-import { isIPv4, isIPv6 } from 'node:net';
+import { LOOPBACK_BLOCK } from '../../../shared/run/address-block.js';
 import type { Clock } from '../../../shared/run/clock.js';
 import { after, type Limit, perSecond, waitMs } from './gcra.js';
 
-const LOOPBACK = 'loopback';
 /** Address blocks with failures that are remembered; the oldest is forgotten. */
 const MAX_FAILING = 10_000;
-
-/** The block that an address belongs to: an IPv4 address, the first 64 bits of an IPv6 address, or `loopback`. */
-export function addressBlock(address: string | undefined): string {
-  const text = (address ?? '').replace(/^::ffff:/i, '');
-  if (isIPv4(text)) return text.startsWith('127.') ? LOOPBACK : text;
-  if (!isIPv6(text) || text === '::1') return LOOPBACK;
-  return ipv6Groups(text).slice(0, 4).join(':');
-}
-
-function ipv6Groups(text: string): string[] {
-  const [head = '', tail] = (text.split('%')[0] ?? '').toLowerCase().split('::');
-  const left = head === '' ? [] : head.split(':');
-  const right = tail === undefined || tail === '' ? [] : tail.split(':');
-  const zeros = tail === undefined ? 0 : Math.max(0, 8 - left.length - right.length);
-  return [...left, ...new Array<string>(zeros).fill('0'), ...right].map((group) =>
-    Number.parseInt(group, 16).toString(16),
-  );
-}
 
 export interface AddressesOptions {
   readonly clock: Clock;
@@ -57,7 +38,7 @@ export class Addresses {
   enter(block: string): boolean {
     const count = this.open.get(block) ?? 0;
     const { connections, connectionsPerAddress } = this.options;
-    const limit = block === LOOPBACK ? connections : connectionsPerAddress;
+    const limit = block === LOOPBACK_BLOCK ? connections : connectionsPerAddress;
     if (count >= limit || this.total >= connections) return false;
     this.open.set(block, count + 1);
     this.total++;
@@ -74,7 +55,7 @@ export class Addresses {
   /** Seconds to wait after too many failed checks; 0 = go on. Never for loopback: it stands for many. */
   blockedSeconds(block: string): number {
     const tat = this.failing.get(block);
-    if (tat === undefined || block === LOOPBACK) return 0;
+    if (tat === undefined || block === LOOPBACK_BLOCK) return 0;
     return Math.ceil(waitMs(tat, this.options.clock.monotonic(), this.failureLimit) / 1000);
   }
 

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { Addresses, addressBlock } from '../../../../../services/gateway/limits/addresses.js';
+import { Addresses } from '../../../../../services/gateway/limits/addresses.js';
+import { addressBlock } from '../../../../../shared/run/address-block.js';
 import { VirtualClock } from '../../../../../shared/run/clock.js';
 
 describe('address block', () => {

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { AddressLimits, addressBlock } from '../../../../../services/subscriber/clients/address-limits.js';
+import { AddressLimits } from '../../../../../services/subscriber/clients/address-limits.js';
+import { addressBlock } from '../../../../../shared/run/address-block.js';
 import { VirtualClock } from '../../../../../shared/run/clock.js';
 
 describe('handshakes per address', () => {
