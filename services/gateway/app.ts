@@ -8,7 +8,7 @@ import { fromBase64url } from '../../shared/encoding/base64url.js';
 import { latin1 } from '../../shared/encoding/bytes.js';
 import { gatewayFingerprint, subscriberTag } from '../../shared/relay/identity.js';
 import { type Clock, systemClock, type Timer } from '../../shared/run/clock.js';
-import { readSecretFile, writeSecretFile } from '../../shared/run/files.js';
+import { readSecretFile, secretFolder, writeSecretFile } from '../../shared/run/files.js';
 import { formatListen } from '../../shared/run/listen.js';
 import type { Log } from '../../shared/run/log.js';
 import { type MetricHandles, Metrics } from '../../shared/run/metrics.js';
@@ -158,6 +158,7 @@ function makeEngine(config: GatewayConfig, base: Observed): ApnsEngine {
 
 /** Everything that lives in the state folder. */
 function openKeys(config: GatewayConfig, base: Base) {
+  secretFolder(config.state);
   const folder = (name: string, label: string) => new KeyFolder(join(config.state, name), label);
   const epochs = new Epochs({ ...base, folder: folder(EPOCHS_FOLDER, 'epoch root') });
   const sealingKeys = new SealingKeys({ ...base, folder: folder('sealing', 'sealing key') });

@@ -8,6 +8,8 @@ import {
   openSync,
   readFileSync,
   renameSync,
+  statSync,
+  unlinkSync,
   writeFileSync,
 } from 'node:fs';
 import { dirname } from 'node:path';
@@ -40,10 +42,33 @@ export function readSecretFile(path: string): Buffer {
   }
 }
 
-/** Writes a secret file with mode 0600, so that a reader sees the old or the new content, never a part. */
+/** Makes a folder for secrets; throws `SecretFileError` where others than its owner may look or write into it. */
+export function secretFolder(path: string): void {
+  mkdirSync(path, { recursive: true, mode: 0o700 });
+  const mode = statSync(path).mode & 0o777;
+  if ((mode & 0o077) === 0) return;
+  throw new SecretFileError(`${path}: mode ${mode.toString(8)} lets others in; run: chmod 700 ${path}`);
+}
+
+/**
+ * Writes a secret file with mode 0600, so that a reader sees the old or the new content, never a part, also after
+ * a crash. Where that fails nothing is left behind.
+ */
 export function writeSecretFile(path: string, content: Uint8Array | string): void {
-  mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
+  const folder = dirname(path);
+  mkdirSync(folder, { recursive: true, mode: 0o700 });
   const draft = `${path}.${randomBytes(6).toString('hex')}`;
+  try {
+    writeDraft(draft, content);
+    renameSync(draft, path);
+  } catch (error) {
+    remove(draft);
+    throw error;
+  }
+  syncFolder(folder);
+}
+
+function writeDraft(draft: string, content: Uint8Array | string): void {
   const fd = openSync(draft, 'wx', 0o600);
   try {
     writeFileSync(fd, content);
@@ -51,5 +76,22 @@ export function writeSecretFile(path: string, content: Uint8Array | string): voi
   } finally {
     closeSync(fd);
   }
-  renameSync(draft, path);
+}
+
+function remove(draft: string): void {
+  try {
+    unlinkSync(draft);
+  } catch {
+    // never made
+  }
+}
+
+/** The new name outlives a loss of power only once its folder is written too. */
+function syncFolder(folder: string): void {
+  const fd = openSync(folder, 'r');
+  try {
+    fsyncSync(fd);
+  } finally {
+    closeSync(fd);
+  }
 }

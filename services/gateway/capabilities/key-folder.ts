@@ -2,13 +2,13 @@
  * Dated 32-byte keys that the gateway makes itself, one 0600 file each in a folder of its state: sealing keys and
  * epoch roots. Written whole, then renamed; destroyed by overwriting before unlinking. Replicas share the folder.
  */
-import { closeSync, fsyncSync, mkdirSync, openSync, readdirSync, unlinkSync, writeSync } from 'node:fs';
+import { closeSync, fsyncSync, openSync, readdirSync, unlinkSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
 import { type Bytes, toHex } from '../../../shared/encoding/bytes.js';
 import { decodeAll } from '../../../shared/encoding/reader.js';
 import { Writer } from '../../../shared/encoding/writer.js';
 import { KEY_ID_SIZE } from '../../../shared/relay/sealed-token.js';
-import { readSecretFile, writeSecretFile } from '../../../shared/run/files.js';
+import { readSecretFile, secretFolder, writeSecretFile } from '../../../shared/run/files.js';
 import { Secret } from '../../../shared/run/secret.js';
 
 export interface DatedKey {
@@ -35,11 +35,14 @@ export class KeyFolder {
   readonly path: string;
   private readonly label: string;
 
-  /** @param label what `Secret`s of this folder print as */
+  /**
+   * Makes the folder. Throws `SecretFileError` where others may look into it.
+   * @param label what `Secret`s of this folder print as
+   */
   constructor(path: string, label: string) {
     this.path = path;
     this.label = label;
-    mkdirSync(path, { recursive: true, mode: 0o700 });
+    secretFolder(path);
   }
 
   /** Names of the keys that are there. */

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { chmodSync, mkdtempSync, readdirSync, rmSync, statSync } from 'node:fs';
+import { chmodSync, mkdirSync, mkdtempSync, readdirSync, rmSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
@@ -82,6 +82,13 @@ test('secret files are written whole with mode 0600 and refused when others may 
     (e) => e instanceof SecretFileError && /mode 640 .*chmod 600/.test(e.message),
   );
   assert.throws(() => readSecretFile(join(folder, 'none')), /no such file/);
+});
+
+test('a secret file that can not be written leaves no draft behind', () => {
+  const path = join(folder, 'taken', 'key');
+  mkdirSync(join(path, 'in the way'), { recursive: true });
+  assert.throws(() => writeSecretFile(path, 'secret'));
+  assert.deepEqual(readdirSync(join(folder, 'taken')), ['key']);
 });
 
 test('back-off doubles to its bound, within half of it, and starts again after a success', () => {
