@@ -34,6 +34,7 @@ interface Held<K> {
 export class KeyRing<K> {
   private readonly options: KeyRingOptions<K>;
   private readonly held = new Map<string, Held<K>>();
+  /** Files that were complained about. */
   private readonly unreadable = new Set<string>();
   private lastScan = Number.NEGATIVE_INFINITY;
   private timer: Timer | undefined;
@@ -105,12 +106,14 @@ export class KeyRing<K> {
   }
 
   private readNew(name: string): void {
-    if (this.unreadable.has(name)) return;
     try {
       const key = this.options.folder.read(name);
       if (keyName(key.keyId) !== name) throw new Error('misnamed');
       this.hold(key);
+      this.unreadable.delete(name);
     } catch {
+      // Tried again with each look at the folder: perhaps only descriptors were short.
+      if (this.unreadable.has(name)) return;
       this.unreadable.add(name);
       this.options.log.error('key file cannot be used', { file: this.options.folder.path, name });
     }

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs';
+import { chmodSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, before, beforeEach, describe, test } from 'node:test';
@@ -9,6 +9,7 @@ import type { Crypto } from '../../../../../shared/crypto/crypto.js';
 import { loadCrypto } from '../../../../../shared/crypto/load.js';
 import { slotOf } from '../../../../../shared/relay/verification.js';
 import { seconds, VirtualClock } from '../../../../../shared/run/clock.js';
+import { SecretFileError } from '../../../../../shared/run/files.js';
 import { silentLog } from '../../../../../shared/run/log.js';
 
 const DAY_SECONDS = 86_400;
@@ -115,6 +116,23 @@ describe('epochs', () => {
     new KeyFolder(folder, '');
     await clock.advance(61_000);
     assert.equal(epochs.find(keyId), undefined);
+  });
+
+  test('a file that could not be read is read once it can be', async () => {
+    const [epochs, other] = [start(), start()];
+    const made = other.current();
+    const file = join(folder, readdirSync(folder)[0]!);
+    chmodSync(file, 0o640);
+    await clock.advance(60_000);
+    assert.equal(epochs.find(made.keyId), undefined);
+    chmodSync(file, 0o600);
+    await clock.advance(60_000);
+    sameKeys(made, epochs.find(made.keyId));
+  });
+
+  test('a folder that others may look into refuses the start', () => {
+    chmodSync(folder, 0o750);
+    assert.throws(start, (e) => e instanceof SecretFileError && /mode 750 .*chmod 700/.test(e.message));
   });
 
   test('ids that nobody knows do not read the folder each time', async () => {
