@@ -3,6 +3,7 @@ import { z } from 'zod';
 import { fromBase64url } from '../../shared/encoding/base64url.js';
 import { PUBLIC_KEY_SIZE } from '../../shared/relay/constants.js';
 import { ENVIRONMENTS } from '../../shared/relay/identity.js';
+import { MAX_APPS } from '../../shared/relay/statement.js';
 import {
   limitField,
   listenField,
@@ -95,7 +96,7 @@ export const gatewayConfigSchema = z
       })
       .prefault({}),
     keys: z.array(key).min(1).max(64),
-    apps: z.array(app).min(1).max(256),
+    apps: z.array(app).min(1).max(MAX_APPS),
     /** Where environment `test` sends; without it, no app may name that environment. */
     test_environment: z
       .strictObject({

@@ -12,8 +12,10 @@ import { ENVIRONMENTS, gatewayFingerprint } from './identity.js';
 import { KEY_ID_SIZE } from './sealed-token.js';
 
 export const RELAY_VERSION = 1;
-/** Longest document that is looked at. */
-export const MAX_STATEMENT_SIZE = 64 * 1024;
+/** Longest document that is looked at: room for `MAX_APPS` with the longest topics. */
+export const MAX_STATEMENT_SIZE = 256 * 1024;
+export const MAX_APPS = 256;
+export const MAX_SEALING_KEYS = 16;
 /** How far the two clocks may differ before a statement counts as not yet issued. */
 const CLOCK_SKEW_SECONDS = 24 * 3600;
 
@@ -62,8 +64,8 @@ const statementSchema = z.object({
   issuedAt: unixSeconds,
   validUntil: unixSeconds,
   tlsSpki: bytes(HASH_SIZE).optional(),
-  apps: z.array(appSchema).max(256),
-  sealingKeys: z.array(sealingKeySchema).max(16),
+  apps: z.array(appSchema).max(MAX_APPS),
+  sealingKeys: z.array(sealingKeySchema).max(MAX_SEALING_KEYS),
 });
 
 const documentSchema = z.object({ statement: z.string(), signature: bytes(SIGNATURE_SIZE) });

@@ -5,7 +5,7 @@
 import type { Crypto } from '../../../shared/crypto/crypto.js';
 import { type Bytes, wipe } from '../../../shared/encoding/bytes.js';
 import { KEY_ID_SIZE, SEALED_TOKEN_LIFE_SECONDS } from '../../../shared/relay/sealed-token.js';
-import type { GatewaySealingKey } from '../../../shared/relay/statement.js';
+import { type GatewaySealingKey, MAX_SEALING_KEYS } from '../../../shared/relay/statement.js';
 import { type Clock, seconds } from '../../../shared/run/clock.js';
 import type { Log } from '../../../shared/run/log.js';
 import { Secret } from '../../../shared/run/secret.js';
@@ -47,13 +47,17 @@ export class SealingKeys {
   /** The keys to advertise now, newest first; makes a new one where the newest is old. */
   advertised(): GatewaySealingKey[] {
     const now = seconds(this.options.clock);
-    const newest = Math.max(0, ...this.ring.all().map((key) => key.notBefore));
-    if (newest + ROTATE_SECONDS <= now) this.rotate(now);
-    return this.ring
-      .all()
+    if (!this.begun(now).some((key) => now < key.notBefore + ROTATE_SECONDS)) this.rotate(now);
+    return this.begun(now)
       .filter((key) => now < key.notAfter)
       .sort((a, b) => b.notBefore - a.notBefore)
+      .slice(0, MAX_SEALING_KEYS)
       .map(({ keyId, publicKey, notBefore, notAfter }) => ({ keyId, publicKey, notBefore, notAfter }));
+  }
+
+  /** Keys whose days have begun: one made while the clock was ahead must not keep others from being made. */
+  private begun(now: number): HeldKey[] {
+    return this.ring.all().filter((key) => key.notBefore <= now);
   }
 
   close(): void {

@@ -4,6 +4,7 @@
  */
 import type { Dispatcher } from 'undici';
 import { type Bytes, concat, wipe } from '../../../shared/encoding/bytes.js';
+import { MAX_STATEMENT_SIZE } from '../../../shared/relay/statement.js';
 import type { Clock, Timer } from '../../../shared/run/clock.js';
 
 export interface HttpRequest {
@@ -31,9 +32,6 @@ export class NoAnswer extends Error {
 
 /** For undici: time-outs are ours, on the injected clock. */
 export const NO_TIMEOUTS = { headersTimeout: 0, bodyTimeout: 0 } as const;
-
-/** Longest body that is collected: a statement (relay.md §1). */
-const MAX_COLLECTED = 64 * 1024;
 
 /** Sends a request. Rejects with `NoAnswer` where the answer doesn't come, or not whole. */
 export function request(dispatcher: Dispatcher, clock: Clock, wanted: HttpRequest): Promise<HttpResponse> {
@@ -112,7 +110,8 @@ class ResponseHandler implements Dispatcher.DispatchHandler {
       return;
     }
     this.collected += chunk.length;
-    if (this.collected > MAX_COLLECTED) throw new NoAnswer('too long');
+    // A statement is the longest body that is collected (relay.md §1).
+    if (this.collected > MAX_STATEMENT_SIZE) throw new NoAnswer('too long');
     this.chunks.push(concat(chunk));
   }
 

@@ -7,6 +7,8 @@ import { gatewayFingerprint } from '../../../../shared/relay/identity.js';
 import {
   checkStatement,
   currentSealingKey,
+  MAX_APPS,
+  MAX_SEALING_KEYS,
   MAX_STATEMENT_SIZE,
   type StatementContent,
   signStatement,
@@ -102,4 +104,25 @@ describe('our own statement', () => {
     assert.equal(currentSealingKey(statement, NOW + 1)?.publicKey[0], 4);
     assert.equal(currentSealingKey(statement, NOW + 9), undefined);
   });
+});
+
+test('the largest statement that a gateway can be told to make is taken', () => {
+  const limits = {
+    backgroundPerHour: 1_000,
+    alertPerHour: 1_000,
+    mutableBurst: 1_000,
+    mutablePerDay: 10_000,
+  };
+  const environments = ['production', 'sandbox', 'test'] as const;
+  const app = { environments: [...environments], profiles: ['simplex'], limits };
+  const key = { notBefore: NOW, notAfter: NOW + 1, keyId: new Uint8Array(4), publicKey: new Uint8Array(32) };
+  const identity = crypto.ed25519KeyPair();
+  const document = signStatement(crypto, identity, {
+    issuedAt: NOW,
+    validUntil: NOW + 1,
+    apps: Array.from({ length: MAX_APPS }, (_, i) => ({ ...app, topic: String(i).padStart(155, 'x') })),
+    sealingKeys: new Array<typeof key>(MAX_SEALING_KEYS).fill(key),
+  });
+  const fingerprint = gatewayFingerprint(crypto, identity.publicKey);
+  assert.ok('statement' in checkStatement(crypto, document, { fingerprint, now: NOW }));
 });

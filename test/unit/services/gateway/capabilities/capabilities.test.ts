@@ -186,4 +186,22 @@ describe('capabilities', () => {
     clock.jump(DAY);
     assert.equal(capabilities.exchange(old, TAG), 'unknown-sealing-key');
   });
+
+  test('sealing keys: one made while the clock was ahead does not stop others', () => {
+    clock.jump(400 * DAY);
+    sealingKeys.advertised();
+    clock.jump(-400 * DAY);
+    const [key] = sealingKeys.advertised();
+    assert.ok(key !== undefined && key.notBefore <= seconds(clock));
+    assert.ok(capabilities.exchange(seal(), TAG) instanceof Uint8Array);
+  });
+
+  test('sealing keys: no more are advertised than a statement may hold', () => {
+    for (let i = 0; i < 40; i++) {
+      clock.jump(-DAY);
+      sealingKeys.advertised();
+    }
+    clock.jump(41 * DAY);
+    assert.ok(sealingKeys.advertised().length <= 16);
+  });
 });
