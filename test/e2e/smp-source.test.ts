@@ -1,7 +1,10 @@
 /** The SMP source against servers on real sockets with real TLS. */
 import assert from 'node:assert/strict';
 import { after, afterEach, describe, test } from 'node:test';
+import { AddressGuard, type Resolve } from '../../services/subscriber/sources/smp/address-guard.js';
+import { tlsDial } from '../../services/subscriber/sources/smp/tls-transport.js';
 import { createIdentity } from '../../shared/crypto/x509.js';
+import { SMP_ALPN, SMP_BLOCK_SIZE } from '../../shared/smp/constants.js';
 import type { AuthAlgorithm } from '../../shared/smp/keys.js';
 import { native as crypto } from '../support/crypto.js';
 import { FakeSmp, type FakeSmpOptions, startDeafServer } from '../support/fake-smp.js';
@@ -214,6 +217,23 @@ describe('SMP source over TLS', () => {
       source.follow(queue, notifierKey(crypto, server, queue), 0);
       await sink.until(() => sink.last(0) === 'auth');
       assert.equal(metrics.count('smp_connects_total', 'forbidden'), 1);
+      assert.equal(server.connections.length, 0);
+    });
+  }
+
+  for (const host of ['[127.0.0.1x', '[]', '[127.0.0.1', '127.0.0.1]']) {
+    test(`a name that only looks like an address goes to the resolver as it is (${host})`, async () => {
+      const server = await startServer();
+      const asked: string[] = [];
+      const resolve: Resolve = (name, _options, done) => {
+        asked.push(name);
+        done(new Error('no such name'), []);
+      };
+      const guard = new AddressGuard();
+      const dial = tlsDial({ guard, blockSize: SMP_BLOCK_SIZE, alpn: SMP_ALPN, resolve });
+      const port = Number(server.queue(0).server.port);
+      await assert.rejects(dial({ host, port }, new AbortController().signal), /no such name/);
+      assert.deepEqual(asked, [host]);
       assert.equal(server.connections.length, 0);
     });
   }

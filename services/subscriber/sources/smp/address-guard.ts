@@ -67,9 +67,14 @@ export function isPublic(address: Uint8Array): boolean {
   return within(address, globalV6) && !forbiddenV6.some((r) => within(address, r));
 }
 
+/** A host as it is dialled: without the pair of brackets that an address may stand in. */
+export function withoutBrackets(host: string): string {
+  return /^\[(.+)\]$/.exec(host)?.[1] ?? host;
+}
+
 /** Bytes of an IP address as text (IPv6 with or without brackets, without zone), undefined for anything else. */
 export function parseAddress(text: string): Uint8Array | undefined {
-  const bare = /^\[(.*)\]$/.exec(text)?.[1] ?? text;
+  const bare = withoutBrackets(text);
   return isIP(bare) === 0 || bare.includes('%') ? undefined : ipAddressBytes(bare);
 }
 
@@ -103,9 +108,12 @@ export class AddressGuard {
     return address !== undefined && (isPublic(address) || this.allowed.some((r) => within(address, r)));
   }
 
-  /** Whether a host is an address in clear that may not be dialled. Names are judged when they are resolved. */
+  /**
+   * Whether a host is an address in clear that may not be dialled, judged by the text that `connect` would take for
+   * one: it asks no resolver then. Names are judged when they are resolved.
+   */
   refuses(host: string): boolean {
-    return parseAddress(host) !== undefined && !this.permits(host);
+    return isIP(withoutBrackets(host)) !== 0 && !this.permits(host);
   }
 
   /** A lookup for `net.connect` that lets only permitted addresses through. */

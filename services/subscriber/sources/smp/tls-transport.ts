@@ -6,7 +6,7 @@ import { constants } from 'node:crypto';
 import { lookup } from 'node:dns';
 import { connect, createSecureContext, type DetailedPeerCertificate, type TLSSocket } from 'node:tls';
 import { BlockReader } from '../../../../shared/smp/block.js';
-import { type AddressGuard, ForbiddenAddressError, type Resolve } from './address-guard.js';
+import { type AddressGuard, ForbiddenAddressError, type Resolve, withoutBrackets } from './address-guard.js';
 import { isOnion } from './servers.js';
 import type { Dial, Transport, TransportEvents } from './transport.js';
 
@@ -40,7 +40,7 @@ export function tlsDial({ guard, blockSize, alpn, resolve = lookup }: TlsDialOpt
       if (isOnion(host)) return fail(new Error('needs a proxy')); // DNS must not see the name (RFC 7686)
       if (guard.refuses(host)) return fail(new ForbiddenAddressError());
       const socket = connect({
-        host: bare(host),
+        host: withoutBrackets(host),
         port,
         lookup: guard.lookup(resolve),
         servername: '', // no SNI: it would lead to the web server on the same port (guide B.4)
@@ -65,8 +65,6 @@ export function tlsDial({ guard, blockSize, alpn, resolve = lookup }: TlsDialOpt
       if (signal.aborted) abort();
     });
 }
-
-const bare = (host: string): string => (host.startsWith('[') ? host.slice(1, -1) : host);
 
 /**
  * The peer's certificates in the order of issue. `getPeerX509Certificate` would take the leaf out of OpenSSL's

@@ -40,6 +40,7 @@ describe('address guard', () => {
   test('judges only what is an address: names wait for their lookup', () => {
     assert.ok(guard.refuses('127.0.0.1') && guard.refuses('[::1]') && guard.refuses('::1'));
     assert.ok(!guard.refuses('localhost') && !guard.refuses('127.1') && !guard.refuses('1.1.1.1'));
+    assert.ok(guard.refuses('fe80::1%eth0') && guard.refuses('[fe80::1%eth0]'), 'connect takes a zone');
     assert.ok(!guard.permits('localhost') && !guard.permits('2130706433') && !guard.permits(''));
   });
 
