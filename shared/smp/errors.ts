@@ -132,7 +132,7 @@ function readError(r: Reader, depth: number): ErrorType {
   if (depth === 0) throw new DecodeError('error too deep');
   if (r.accept('CMD ')) return { kind: 'CMD', reason: readCommandReason(r) };
   if (r.accept('BLOCKED reason=')) return readBlocked(r);
-  if (r.accept('STORE ')) return { kind: 'STORE', text: text(r.tail()) };
+  if (r.accept('STORE ')) return { kind: 'STORE', text: legible(r.tail()) };
   if (r.accept('PROXY ')) return { kind: 'PROXY', error: readProxyError(r, depth) };
   return { kind: readWord(r, SIMPLE) };
 }
@@ -192,6 +192,10 @@ function readWord<const T extends string>(r: Reader, words: readonly T[]): T {
   if (word === undefined) throw new DecodeError('unknown error');
   return word;
 }
+
+/** What a database said may be cut anywhere, and the error is known without it. */
+const legible = (bytes: Bytes): string => lenient.decode(bytes);
+const lenient = new TextDecoder('utf-8', { ignoreBOM: true });
 
 function text(bytes: Bytes): string {
   try {

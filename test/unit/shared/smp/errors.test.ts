@@ -83,8 +83,14 @@ describe('errors (guide A.7)', () => {
     test(`refuses ${JSON.stringify(text)}`, () => assert.throws(() => decodeError(utf8(text)), DecodeError));
   }
 
-  test('refuses a text that is not UTF-8', () => {
-    assert.throws(() => decodeError(Uint8Array.of(...utf8('STORE '), 0xff)), DecodeError);
+  test('STORE is known whatever bytes its text has', () => {
+    const error = decodeError(Uint8Array.of(...utf8('STORE cut \u00e9'), 0xc3, 0xff));
+    assert.deepEqual(error, { kind: 'STORE', text: 'cut \u00e9\ufffd\ufffd' });
+  });
+
+  test('refuses a notice that is not UTF-8', () => {
+    const bytes = Uint8Array.of(...utf8('BLOCKED reason=spam,notice='), 0xff);
+    assert.throws(() => decodeError(bytes), DecodeError);
   });
 
   test('older peers do not get what they do not know', () => {
