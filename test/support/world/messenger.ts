@@ -2,8 +2,8 @@
 import {
   connectSmp,
   type OwnQueue,
-  SmpClosedError,
   type SmpClient,
+  SmpClosedError,
 } from '../../../services/simulators/smp/client.js';
 import type { SmpStandIn } from '../../../services/simulators/smp/server.js';
 import type { Crypto } from '../../../shared/crypto/crypto.js';
@@ -44,19 +44,22 @@ export class Messenger {
     return this.with((client) => client.send(senderId, utf8(text)));
   }
 
-  /** Hex of the ids of all messages in the queue, oldest first; the queue is empty afterwards. */
-  drain(queue: MessengerQueue): Promise<string[]> {
-    return this.with(async (client) => {
+  /** Hex of the ids of all messages in the queue, oldest first; at least one. The queue is empty afterwards. */
+  async drain(queue: MessengerQueue): Promise<string[]> {
+    this.close(); // so that nothing comes but what is asked for
+    const ids = await this.with(async (client) => {
       await client.subscribe(queue);
-      const event = await client.nextEvent();
-      const ids: string[] = [];
-      let message = event.message.word === 'MSG' ? event.message : undefined;
+      const { message: first } = await client.nextEvent();
+      const found: string[] = [];
+      let message = first.word === 'MSG' ? first : undefined;
       while (message) {
-        ids.push(toHex(message.messageId));
+        found.push(toHex(message.messageId));
         message = await client.acknowledge(queue, message.messageId);
       }
-      return ids;
+      return found;
     });
+    this.close();
+    return ids;
   }
 
   /** Anything else, on the connection that is there or a new one. */

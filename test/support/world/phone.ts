@@ -8,11 +8,14 @@ import { tlsConnect } from '../../../shared/sdk/node/tls-transport.js';
 import { openMetadata, openPush } from '../../../shared/sdk/open.js';
 import type { QueueCredentials } from '../../../shared/sdk/subscriptions.js';
 import type { AuthAlgorithm } from '../../../shared/smp/keys.js';
+import { NtfTestClient } from '../ntf-client.js';
 import { eventuallyLater } from './eventually.js';
 import { Messenger, type MessengerQueue } from './messenger.js';
 import { HOST, TOPIC, type World } from './world.js';
 
 const LISTEN_MS = 600_000;
+/** What an Ed25519 key of the SDK begins with. */
+const SEED_SIZE = 32;
 
 /** An entry of a push, whether it was news to the app or not. */
 export interface SeenEntry {
@@ -75,8 +78,27 @@ export class TestPhone {
     await this.verified();
   }
 
+  /** The app has taken in the push with the code, and the subscriber the code. */
   verified(): Promise<void> {
-    return eventuallyLater(this.world.clock, 'verification', () => this.sdk.status === 'ACTIVE');
+    const isVerified = (result: PushResult | undefined) => result?.kind === 'verification' && result.verified;
+    const isDone = () => this.sdk.status === 'ACTIVE' && this.results.some(isVerified);
+    return eventuallyLater(this.world.clock, 'verification', isDone);
+  }
+
+  /** No periodic checks from now on, until the app checks by itself: a check then tells of a flag. */
+  async stopPeriodicChecks(): Promise<void> {
+    const { keyHash, port } = this.world.notificationServer;
+    const { authKey, registered } = this.sdk.save().device!;
+    const client = await NtfTestClient.connect({
+      port: Number(port),
+      keyHash,
+      crypto: this.world.crypto,
+      alpn: ['ntf/1'],
+    });
+    const key = { algorithm: 'ed25519', raw: authKey.privateKey.slice(0, SEED_SIZE) } as const;
+    const reply = await client.text({ word: 'TCRN', minutes: 0 }, { key, entityId: registered!.tokenId });
+    client.close();
+    if (reply !== 'OK') throw new Error(reply);
   }
 
   /** Apple gives the app another token; pushes to both are seen. */
@@ -86,7 +108,11 @@ export class TestPhone {
   }
 
   /** A new queue that the phone wants to be woken for, and the subscriber follows. */
-  async follow(name: string, server = this.world.messagingServers[0]!, algorithm?: AuthAlgorithm): Promise<void> {
+  async follow(
+    name: string,
+    server = this.world.messagingServers[0]!,
+    algorithm?: AuthAlgorithm,
+  ): Promise<void> {
     const before = server.counters().subscriptions;
     this.queues.set(name, await this.messenger(server).createQueue(algorithm));
     await this.sdk.subscribe(name, this.credentials(name));

@@ -6,15 +6,20 @@ import { createPublicKey } from 'node:crypto';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { makeGateway } from '../../../services/cli/init/gateway.js';
-import { makeSubscriber } from '../../../services/cli/init/subscriber.js';
-import { type ApnsFiles, apnsFiles, SIMULATED_KEY, SIMULATED_TEAM } from '../../../services/cli/simulators.js';
 import { type Gateway, startGateway } from '../../../services/gateway/app.js';
 import { gatewayConfigSchema } from '../../../services/gateway/config.js';
+import { makeGateway } from '../../../services/gateway/init.js';
 import { type ApnsSimulator, startApnsSimulator } from '../../../services/simulators/apns/server.js';
+import {
+  type ApnsFiles,
+  apnsFiles,
+  SIMULATED_KEY,
+  SIMULATED_TEAM,
+} from '../../../services/simulators/files.js';
 import { type SmpStandIn, startSmpServer } from '../../../services/simulators/smp/server.js';
 import { type Subscriber, startSubscriber } from '../../../services/subscriber/app.js';
 import { subscriberConfigSchema } from '../../../services/subscriber/config.js';
+import { makeSubscriber } from '../../../services/subscriber/init.js';
 import type { Crypto } from '../../../shared/crypto/crypto.js';
 import { createServerCertificate, toPem } from '../../../shared/crypto/x509.js';
 import { formatGatewayAddress } from '../../../shared/relay/identity.js';
