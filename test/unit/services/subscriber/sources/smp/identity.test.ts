@@ -6,6 +6,7 @@ import type { Crypto } from '../../../../../../shared/crypto/crypto.js';
 import { loadCrypto } from '../../../../../../shared/crypto/load.js';
 import { createIdentity } from '../../../../../../shared/crypto/x509.js';
 import { DecodeError } from '../../../../../../shared/encoding/reader.js';
+import { decodePublicKey, ofAlgorithm } from '../../../../../../shared/smp/keys.js';
 import {
   CA,
   certificate,
@@ -15,6 +16,7 @@ import {
   pathLength,
   usage,
 } from '../../../../../support/certificates.js';
+import { RECORDINGS, recording, unbase64 } from '../../../../../support/smp-vectors.js';
 
 const NOW = Date.parse('2026-06-01');
 
@@ -54,6 +56,20 @@ describe('identity of a server', () => {
       const year = new Date(readCertificate(made.caCert).notAfter).getUTCFullYear();
       assert.ok(year > 4700, String(year));
     }
+  });
+
+  test('accepts the chains that real servers sent', () => {
+    let chains = 0;
+    for (const { given, handshake } of RECORDINGS.map(recording)) {
+      const chain = handshake.certificateChain?.map(unbase64);
+      if (chain === undefined) continue;
+      const prove = (at: string) => checkIdentity(crypto, chain, unbase64(given.keyHash), Date.parse(at));
+      const leaf = ofAlgorithm(decodePublicKey(unbase64(given.tlsLeafPublicKey)), 'ed25519');
+      for (const at of ['2027-01-01', '2100-01-01', '4764-10-01']) assert.deepEqual(prove(at), leaf);
+      assert.throws(() => prove('4764-11-01'), IdentityError);
+      chains++;
+    }
+    assert.ok(chains >= 10);
   });
 
   test('reads times before and after 2050', () => {
