@@ -5,11 +5,6 @@
 import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
 import { after, before, describe, it } from 'node:test';
-import { MemoryRegistry } from '../../services/subscriber/registry/memory-registry.js';
-import { registryMetrics } from '../../services/subscriber/registry/metrics.js';
-import { smpAddressForm } from '../../services/subscriber/registry/smp-address-form.js';
-import type { NotifierKey } from '../../services/subscriber/sources/smp/source.js';
-import type { Source } from '../../services/subscriber/sources/source.js';
 import type { Crypto } from '../../shared/crypto/crypto.js';
 import { loadCrypto } from '../../shared/crypto/load.js';
 import { fromHex, latin1, sameBytes } from '../../shared/encoding/bytes.js';
@@ -17,15 +12,13 @@ import { decodeCommand, encodeCommand } from '../../shared/ntf/commands.js';
 import { ntfSession } from '../../shared/ntf/handshake.js';
 import { decodeResponse } from '../../shared/ntf/responses.js';
 import { VirtualClock } from '../../shared/run/clock.js';
-import type { SmpQueue } from '../../shared/smp/address.js';
 import { type AuthAlgorithm, decodePrivateKey, type Key, ofAlgorithm } from '../../shared/smp/keys.js';
 import { decodeBlock, decodeTransmission } from '../../shared/smp/transmission.js';
-import { countedMetrics } from '../support/metrics.js';
 import { type NtfTestClient, replyText } from '../support/ntf-client.js';
 import { RECORDED, type RecordedTransmission, recorded } from '../support/ntf-recorded.js';
 import { startTestNtfServerOn, type TestNtfServer } from '../support/ntf-server.js';
 import { vector } from '../support/paths.js';
-import { GENEROUS } from '../support/registry.js';
+import { type SmpRegistry, smpRegistry } from '../support/smp-registry.js';
 
 interface ScriptStep {
   readonly about: string;
@@ -41,54 +34,13 @@ interface Script {
   readonly steps: readonly ScriptStep[];
 }
 
-type Registry = MemoryRegistry<SmpQueue, NotifierKey>;
+type Registry = SmpRegistry;
 
-/** The real registry, following queues that nobody serves. */
 function registryOf(crypto: Crypto): Registry {
-  const clock = new VirtualClock();
-  const { handles: metrics } = countedMetrics(registryMetrics);
-  const registry: Registry = new MemoryRegistry({
-    crypto,
-    clock,
-    metrics,
-    limits: GENEROUS,
-    form: smpAddressForm,
-  });
   const ignore = (): void => {};
-  registry.connect(new QuietSource(), {
-    signal: ignore,
-    maybeMissed: ignore,
-    dropQueue: ignore,
-    forget: ignore,
-  });
+  const { registry, source } = smpRegistry(crypto, new VirtualClock());
+  registry.connect(source, { signal: ignore, maybeMissed: ignore, dropQueue: ignore, forget: ignore });
   return registry;
-}
-
-class QuietSource implements Source<SmpQueue, NotifierKey> {
-  private readonly followed = new Map<number, { queue: SmpQueue; key: Uint8Array }>();
-
-  follow(queue: SmpQueue, key: NotifierKey, ref: number): { handle: number } {
-    this.followed.set(ref, { queue, key: key.raw.slice() });
-    return { handle: ref };
-  }
-
-  unfollow(handle: number): void {
-    this.followed.delete(handle);
-  }
-
-  address(handle: number): SmpQueue {
-    return this.followed.get(handle)!.queue;
-  }
-
-  holds(handle: number, key: NotifierKey): boolean {
-    return sameBytes(this.followed.get(handle)!.key, key.raw);
-  }
-
-  knowsServer(): boolean {
-    return true;
-  }
-
-  async close(): Promise<void> {}
 }
 
 /** Runs a script; ids that the server gave out in the recording are replaced by those it gives out now. */

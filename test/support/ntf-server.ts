@@ -10,6 +10,7 @@ import {
 import { clientMetrics } from '../../services/subscriber/clients/metrics.js';
 import type { GatewayFacts } from '../../services/subscriber/outbound/gateway-link.js';
 import type { DeviceStates } from '../../services/subscriber/registry/registry.js';
+import type { WakeEngine } from '../../services/subscriber/wake/wake.js';
 import type { Crypto } from '../../shared/crypto/crypto.js';
 import { loadCrypto } from '../../shared/crypto/load.js';
 import { generateSignatureKey, publicKeyOf } from '../../shared/crypto/signatures.js';
@@ -51,6 +52,8 @@ export interface TestNtfServerOptions {
   readonly clock?: Clock;
   readonly crypto?: Crypto;
   readonly limits?: Partial<NtfListenerLimits>;
+  /** Instead of the one that `TestNtfServer` shows. */
+  readonly engine?: Pick<WakeEngine, 'verify' | 'prove' | 'checksChanged'>;
 }
 
 export function testIdentity(crypto: Crypto, algorithm: 'ed25519' | 'ed448' = 'ed25519'): NtfIdentity {
@@ -91,7 +94,7 @@ export async function startTestNtfServerOn<R extends TestDevices>(
     processKey: randomBytes(32),
     link,
     devices: registry,
-    wake,
+    wake: options.engine ?? wake,
     crypto,
     clock: options.clock ?? systemClock,
     log: silentLog,
