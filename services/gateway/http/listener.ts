@@ -13,11 +13,23 @@ import type { MetricHandles } from '../../../shared/run/metrics.js';
 import type { Addresses } from '../limits/addresses.js';
 import type { gatewayMetrics } from '../metrics.js';
 
-const HANDSHAKE_MS = 10_000;
-const HEADERS_MS = 10_000;
-/** A whole request of 1 MiB; after this a stalled one is closed. */
-const REQUEST_MS = 30_000;
-const KEEP_ALIVE_MS = 120_000;
+export interface ListenerDeadlines {
+  readonly handshakeMs: number;
+  readonly headersMs: number;
+  /** A whole request of 1 MiB; after this a stalled one is closed. */
+  readonly requestMs: number;
+  readonly keepAliveMs: number;
+  /** How often requests are held against their deadlines. */
+  readonly lookEveryMs: number;
+}
+
+const DEADLINES: ListenerDeadlines = {
+  handshakeMs: 10_000,
+  headersMs: 10_000,
+  requestMs: 30_000,
+  keepAliveMs: 120_000,
+  lookEveryMs: 5_000,
+};
 const MAX_HEADER_SIZE = 8 * 1024;
 
 export interface ListenerOptions {
@@ -27,6 +39,7 @@ export interface ListenerOptions {
   readonly addresses: Addresses;
   readonly metrics: MetricHandles<typeof gatewayMetrics>;
   readonly fetch: Parameters<typeof getRequestListener>[0];
+  readonly deadlines?: ListenerDeadlines;
 }
 
 export interface Listener {
@@ -61,21 +74,22 @@ export async function startListener(options: ListenerOptions): Promise<Listener>
   };
 }
 
-function makeServer({ tls, fetch }: ListenerOptions): Server {
+function makeServer({ tls, fetch, deadlines = DEADLINES }: ListenerOptions): Server {
   const handle = getRequestListener(fetch, {
     overrideGlobalObjects: false,
     errorHandler: () =>
       new Response(problemBody('bad-request'), { status: 400, headers: { 'content-type': PROBLEM_TYPE } }),
   });
   const limits = {
-    headersTimeout: HEADERS_MS,
-    requestTimeout: REQUEST_MS,
-    keepAliveTimeout: KEEP_ALIVE_MS,
+    headersTimeout: deadlines.headersMs,
+    requestTimeout: deadlines.requestMs,
+    keepAliveTimeout: deadlines.keepAliveMs,
+    connectionsCheckingInterval: deadlines.lookEveryMs,
     maxHeaderSize: MAX_HEADER_SIZE,
     noDelay: true,
   };
   if (tls === undefined) return createServer(limits, handle);
-  const secure = { ...tls, minVersion: 'TLSv1.2', handshakeTimeout: HANDSHAKE_MS } as const;
+  const secure = { ...tls, minVersion: 'TLSv1.2', handshakeTimeout: deadlines.handshakeMs } as const;
   return createTlsServer({ ...limits, ...secure, ALPNProtocols: ['http/1.1'] }, handle);
 }
 
