@@ -7,9 +7,9 @@ import { naclCrypto } from '../../../shared/sdk/nacl.js';
 import { tlsConnect } from '../../../shared/sdk/node/tls-transport.js';
 import { openMetadata, openPush } from '../../../shared/sdk/open.js';
 import type { QueueCredentials } from '../../../shared/sdk/subscriptions.js';
-import type { AuthAlgorithm } from '../../../shared/smp/keys.js';
-import { NtfTestClient } from '../ntf-client.js';
-import { eventuallyLater } from './eventually.js';
+import type { AuthAlgorithm, Key } from '../../../shared/smp/keys.js';
+import { connectClient } from './client.js';
+import { eventually, eventuallyLater } from './eventually.js';
 import { Messenger, type MessengerQueue } from './messenger.js';
 import { HOST, TOPIC, type World } from './world.js';
 
@@ -87,18 +87,26 @@ export class TestPhone {
 
   /** No periodic checks from now on, until the app checks by itself: a check then tells of a flag. */
   async stopPeriodicChecks(): Promise<void> {
-    const { keyHash, port } = this.world.notificationServer;
-    const { authKey, registered } = this.sdk.save().device!;
-    const client = await NtfTestClient.connect({
-      port: Number(port),
-      keyHash,
-      crypto: this.world.crypto,
-      alpn: ['ntf/1'],
-    });
-    const key = { algorithm: 'ed25519', raw: authKey.privateKey.slice(0, SEED_SIZE) } as const;
-    const reply = await client.text({ word: 'TCRN', minutes: 0 }, { key, entityId: registered!.tokenId });
+    const client = await connectClient(this.world);
+    const reply = await client.text({ word: 'TCRN', minutes: 0 }, this.authority);
     client.close();
     if (reply !== 'OK') throw new Error(reply);
+  }
+
+  /** What authorises commands about this phone's registration, for a client of another make. */
+  get authority(): { readonly key: Key<AuthAlgorithm>; readonly entityId: Uint8Array } {
+    const { authKey, registered } = this.sdk.save().device!;
+    const key = { algorithm: 'ed25519', raw: authKey.privateKey.slice(0, SEED_SIZE) } as const;
+    return { key, entityId: registered!.tokenId };
+  }
+
+  /** Somebody writes to the queue, and a push says so. */
+  async wakesUp(name: string): Promise<void> {
+    const before = this.pushes.length;
+    await this.receive(name);
+    const isTold = () =>
+      this.pushes.slice(before).some(({ entries }) => entries.some((e) => e.name === name));
+    await eventually(`push about ${name}`, isTold);
   }
 
   /** Apple gives the app another token; pushes to both are seen. */

@@ -32,6 +32,8 @@ import { LeapClock } from './leap-clock.js';
 
 export const TOPIC = 'org.example.messenger';
 export const HOST = '127.0.0.1';
+/** Of the gateway's certificate. */
+const GATEWAY_HOST = 'localhost';
 const ANY_PORT = `${HOST}:0`;
 /** How often messaging servers hand over notifications. */
 const DELIVERY_MS = 20;
@@ -116,6 +118,13 @@ export class World {
     return server;
   }
 
+  /** The value of one sample of a service's metrics, `name{label="value"}`; 0 where it is not there. */
+  async metric(service: 'gateway' | 'subscriber', sample: string): Promise<number> {
+    const text = await (await fetch(`http://${HOST}:${this[service].observePort}/metrics`)).text();
+    const line = text.split('\n').find((l) => l.startsWith(`porchlight_${service}_${sample} `));
+    return Number(line?.split(' ').at(-1) ?? 0);
+  }
+
   /** Runs before everything ends, last added first. */
   onClose(close: () => void | Promise<void>): void {
     this.closing.push(close);
@@ -144,7 +153,7 @@ export class World {
   private async makeGatewayFolder(files: ApnsFiles): Promise<void> {
     const apple = { team: SIMULATED_TEAM, apnsKey: files.key, apnsKeyId: SIMULATED_KEY };
     await makeGateway(
-      { dir: this.gatewayFolder, host: HOST, port: SOME_PORT, topic: TOPIC, ...apple },
+      { dir: this.gatewayFolder, host: GATEWAY_HOST, port: SOME_PORT, topic: TOPIC, ...apple },
       { test: { url: `https://localhost:${this.apns.ports.test}`, caFile: files.ca } },
     );
   }
@@ -152,7 +161,7 @@ export class World {
   private async startSubscriber(): Promise<void> {
     const { fingerprint, port } = this.gateway;
     const { allowNetworks = ['127.0.0.0/8'] } = this.options;
-    const gateway = formatGatewayAddress({ fingerprint, host: HOST, port });
+    const gateway = formatGatewayAddress({ fingerprint, host: GATEWAY_HOST, port });
     const address = makeSubscriber(
       { dir: this.subscriberFolder, gateway, host: HOST, port: SOME_PORT, topic: TOPIC },
       { allowNetworks },
@@ -172,7 +181,7 @@ export class World {
   }
 
   private writeTlsKey(): void {
-    const made = createServerCertificate({ host: HOST, now: new Date(this.clock.now()) });
+    const made = createServerCertificate({ host: GATEWAY_HOST, now: new Date(this.clock.now()) });
     writeFileSync(join(this.gatewayFolder, 'tls.crt'), toPem('CERTIFICATE', made.certificate));
     writeSecretFile(join(this.gatewayFolder, 'tls.key'), toPem('PRIVATE KEY', made.privateKey));
   }
