@@ -221,22 +221,32 @@ describe('SMP source over TLS', () => {
     });
   }
 
+  /** Dials a name that no resolver knows; returns the names that were asked for. */
+  async function askedFor(host: string): Promise<string[]> {
+    const server = await startServer();
+    const asked: string[] = [];
+    const resolve: Resolve = (name, _options, done) => {
+      asked.push(name);
+      done(new Error('no such name'), []);
+    };
+    const dial = tlsDial({ guard: new AddressGuard(), blockSize: SMP_BLOCK_SIZE, alpn: SMP_ALPN, resolve });
+    const port = Number(server.queue(0).server.port);
+    await assert.rejects(dial({ host, port }, new AbortController().signal), /no such name|needs a proxy/);
+    assert.equal(server.connections.length, 0);
+    return asked;
+  }
+
   for (const host of ['[127.0.0.1x', '[]', '[127.0.0.1', '127.0.0.1]']) {
     test(`a name that only looks like an address goes to the resolver as it is (${host})`, async () => {
-      const server = await startServer();
-      const asked: string[] = [];
-      const resolve: Resolve = (name, _options, done) => {
-        asked.push(name);
-        done(new Error('no such name'), []);
-      };
-      const guard = new AddressGuard();
-      const dial = tlsDial({ guard, blockSize: SMP_BLOCK_SIZE, alpn: SMP_ALPN, resolve });
-      const port = Number(server.queue(0).server.port);
-      await assert.rejects(dial({ host, port }, new AbortController().signal), /no such name/);
-      assert.deepEqual(asked, [host]);
-      assert.equal(server.connections.length, 0);
+      assert.deepEqual(await askedFor(host), [host]);
     });
   }
+
+  test('an onion name in any spelling goes to no resolver', async () => {
+    for (const host of ['abc.onion', 'ABC.Onion', 'abc.onion.', '.onion']) {
+      assert.deepEqual(await askedFor(host), [], host);
+    }
+  });
 
   test('an onion host is not looked up', async () => {
     const server = await startServer();

@@ -38,8 +38,8 @@ export interface ServerLimits {
 
 export const MAX_NUMBERS = 0x10000;
 
-/** Whether a host can be reached through Tor only. */
-export const isOnion = (host: string): boolean => host.endsWith('.onion');
+/** Whether a host can be reached through Tor only: names have no case, and may end in the root's dot. */
+export const isOnion = (host: string): boolean => /\.onion\.?$/i.test(host);
 
 /** The port to dial ('' = 5223), undefined where the text is no port. */
 export function portOf(address: ServerAddress): number | undefined {
