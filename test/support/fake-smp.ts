@@ -3,7 +3,7 @@
  * Over real TLS (`listen`), or in memory as a `Dial` (`dial`) for tests on a virtual clock.
  */
 import { type AddressInfo, createServer as createTcpServer } from 'node:net';
-import { createServer, type TLSSocket } from 'node:tls';
+import { createServer, type TLSSocket, type TlsOptions } from 'node:tls';
 import type { Dial, Transport, TransportEvents } from '../../services/subscriber/sources/smp/transport.js';
 import type { Crypto } from '../../shared/crypto/crypto.js';
 import { createIdentity, type Identity, toPem } from '../../shared/crypto/x509.js';
@@ -38,6 +38,16 @@ export interface FakeSmpOptions {
   readonly versions?: VersionRange;
   /** What a server signs with a wrong key or shows instead: for hostile servers. */
   readonly identity?: Identity;
+  /** Certificates above the identity, the anchor last: chains of three or four. */
+  readonly above?: readonly Uint8Array[];
+}
+
+export interface FakeSmpListening {
+  readonly host?: string;
+  /** None: a legacy server. */
+  readonly alpn?: string[];
+  readonly maxVersion?: 'TLSv1.2' | 'TLSv1.3';
+  readonly tls?: TlsOptions;
 }
 
 /** Answer to one NSUB: a message, several, or none. */
@@ -47,6 +57,8 @@ export class FakeSmp {
   readonly crypto: Crypto;
   readonly identity: Identity;
   readonly versions: VersionRange;
+  /** Leaf first. */
+  readonly chain: readonly Uint8Array[];
   readonly connections: FakeConnection[] = [];
   /** Public keys by notifier id (hex); ids that are not in it get AUTH where `checks` is set. */
   readonly keys = new Map<string, Key<AuthAlgorithm>>();
@@ -60,11 +72,13 @@ export class FakeSmp {
   dials: string[] = [];
   private readonly closers: (() => void)[] = [];
 
-  constructor({ crypto, algorithm = 'ed25519', versions = { min: 6, max: 18 }, identity }: FakeSmpOptions) {
+  constructor(options: FakeSmpOptions) {
+    const { crypto, algorithm = 'ed25519', versions = { min: 6, max: 18 }, identity, above = [] } = options;
     this.crypto = crypto;
     this.versions = versions;
     this.identity =
       identity ?? createIdentity({ algorithm, commonName: 'localhost', now: new Date('2026-01-01') });
+    this.chain = [this.identity.leafCert, this.identity.caCert, ...above];
   }
 
   get last(): FakeConnection {
@@ -82,21 +96,24 @@ export class FakeSmp {
   }
 
   /** Real TLS on a loopback port. */
-  async listen(options: { alpn?: string[]; maxVersion?: 'TLSv1.2' | 'TLSv1.3' } = {}): Promise<void> {
-    const { leafCert, caCert, leafKey } = this.identity;
+  async listen(options: FakeSmpListening = {}): Promise<void> {
     const server = createServer(
       {
-        cert: toPem('CERTIFICATE', leafCert) + toPem('CERTIFICATE', caCert),
-        key: toPem('PRIVATE KEY', leafKey),
+        cert: this.chain.map((der) => toPem('CERTIFICATE', der)).join(''),
+        key: toPem('PRIVATE KEY', this.identity.leafKey),
+        // Real servers ask for a service's certificate and take connections without one (guide C.4).
+        requestCert: true,
+        rejectUnauthorized: false,
         minVersion: 'TLSv1.2',
         maxVersion: options.maxVersion ?? 'TLSv1.3',
         ecdhCurve: 'X448:X25519',
         ...(options.alpn?.length !== 0 && { ALPNProtocols: options.alpn ?? ['smp/1'] }),
+        ...options.tls,
       },
       (socket) => this.accept(socket),
     );
     server.on('tlsClientError', () => {});
-    await new Promise<void>((resolve) => server.listen(this.port, '127.0.0.1', resolve));
+    await new Promise<void>((resolve) => server.listen(this.port, options.host ?? '127.0.0.1', resolve));
     this.port = (server.address() as AddressInfo).port;
     this.closers.push(() => server.close());
   }
@@ -152,7 +169,7 @@ export class FakeSmp {
     );
     const transport: Transport = {
       sessionId,
-      chain: [this.identity.leafCert, this.identity.caCert],
+      chain: this.chain,
       listen(told) {
         events = told;
         paused = false;
@@ -201,10 +218,10 @@ export class FakeConnection {
   }
 
   greet(): void {
-    const { crypto, identity, versions } = this.server;
+    const { crypto, identity, versions, chain } = this.server;
     const key = decodePrivateKey(identity.leafKey) as Key<'ed25519' | 'ed448'>;
     const serverKey = {
-      chain: [identity.leafCert, identity.caCert],
+      chain,
       signedKey: signSessionKey(crypto, key, this.pair.publicKey),
     };
     const hello = { versions, sessionId: this.sessionId, ...(versions.max >= 7 && { serverKey }) };
