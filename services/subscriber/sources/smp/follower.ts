@@ -67,7 +67,8 @@ export class Follower implements SessionEvents {
 
   /** Whether the connection is there or will be tried, so that one more queue costs no new one. */
   get keptUp(): boolean {
-    return this.connected || this.dialler.trying || this.returning.size > 0;
+    const dialsNext = this.list(LIST.todo).size > 0; // in the next turn of the event loop
+    return this.connected || this.dialler.trying || this.returning.size > 0 || dialsNext;
   }
 
   /** Follows a new entry. Reports nothing before the next turn of the event loop. */

@@ -351,6 +351,15 @@ describe('the connection', () => {
     assert.equal(sink.last(0), 'active');
   });
 
+  test('a server counts as known from its first queue on, before it is dialled in the next turn', async () => {
+    const { server, source, settle, follow } = setUp();
+    follow(0);
+    assert.equal(server.dials.length, 0);
+    assert.ok(source.knowsServer(server.queue(1)));
+    await settle();
+    assert.ok(source.knowsServer(server.queue(1)));
+  });
+
   test('a server that never completed a handshake is tried hourly for a day and shows INACTIVE', async () => {
     const { server, source, sink, metrics, pass, follow } = setUp();
     server.refuse = new Error('refused');
