@@ -13,10 +13,25 @@ import { type Figure, type Row, rounded, verdict } from './harness.js';
 import { engine } from './rows/engine.js';
 import { gateway } from './rows/gateway.js';
 import { latency } from './rows/latency.js';
+import { memory } from './rows/memory.js';
+import { nsub } from './rows/nsub.js';
+import { snew } from './rows/snew.js';
 import { split } from './rows/split.js';
+import { start } from './rows/start.js';
+import { subscriber } from './rows/subscriber.js';
 import { removeFolders } from './world/services.js';
 
-const ROWS: Readonly<Record<string, Row>> = { engine, gateway, split, latency };
+const ROWS: Readonly<Record<string, Row>> = {
+  engine,
+  gateway,
+  subscriber,
+  split,
+  nsub,
+  snew,
+  memory,
+  latency,
+  start,
+};
 
 const PEERS = ['@parse/node-apn', 'apns2', 'undici', 'sodium-native'] as const;
 const say = (text: string): void => void process.stdout.write(`${text}\n`);

@@ -34,7 +34,7 @@ const TOKENS = 1_000;
 const payload = { aps: { alert: 'New message', 'mutable-content': 1 }, data: '' };
 payload.data = 'x'.repeat(BODY_SIZE - JSON.stringify(payload).length);
 const body = JSON.stringify(payload);
-const tokens = Array.from({ length: TOKENS }, (_, i) => i.toString(16).padStart(64, 'a'));
+const tokens = Array.from({ length: TOKENS }, (_, i) => i.toString(16).padStart(64, '0'));
 
 /** Sends one push; rejects where it was not accepted. */
 type Send = (token: string) => Promise<unknown>;

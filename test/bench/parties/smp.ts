@@ -25,9 +25,8 @@ const api = {
       message: message(),
       entityId: server!.queue(next++ % queues).notifierId,
     }));
-    const at = process.hrtime.bigint();
     server!.last.send(...messages);
-    return at;
+    return process.hrtime.bigint();
   },
   /** NSUBs answered so far. */
   subscribed(): number {

@@ -58,7 +58,8 @@ export const gateway: Row = async () => {
 /** As if their phones had answered: sealed under the key that the gateway will find in its state folder. */
 function provenCapabilities(crypto: Crypto, state: string, seed: Uint8Array): Uint8Array[] {
   const folder = new KeyFolder(join(state, EPOCHS_FOLDER), 'epoch root');
-  const epoch = new Epochs({ crypto, clock: systemClock, log: silentLog, folder }).current();
+  const epochs = new Epochs({ crypto, clock: systemClock, log: silentLog, folder });
+  const epoch = epochs.current();
   const now = seconds(systemClock);
   const common: Omit<CapabilityFields, 'id' | 'token'> = {
     proven: true,
@@ -71,8 +72,10 @@ function provenCapabilities(crypto: Crypto, state: string, seed: Uint8Array): Ui
     expires: now + 86_400,
     ownerKey: new Uint8Array(32),
   };
-  return Array.from({ length: DEVICES }, (_, i) => {
-    const token = utf8(i.toString(16).padStart(64, 'b'));
+  const capabilities = Array.from({ length: DEVICES }, (_, i) => {
+    const token = utf8(i.toString(16).padStart(64, '0'));
     return sealCapability(crypto, epoch, { ...common, id: crypto.randomBytes(16), token });
   });
+  epochs.close();
+  return capabilities;
 }

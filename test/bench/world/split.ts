@@ -51,12 +51,16 @@ export async function startSplit(options: SplitOptions): Promise<Split> {
 }
 
 /** One subscription a phone, confirmed by the messaging server. */
-export async function subscribeAll({ phones, smp }: Split, each = 1): Promise<number> {
-  const count = await phones.call('prepare', each);
-  await phones.call('subscribe');
-  await until('subscription', async () => (await smp.call('subscribed')) >= count);
+export async function subscribeAll(world: Split): Promise<number> {
+  const count = await world.phones.call('prepare', 1);
+  await world.phones.call('subscribe');
+  await subscribed(world, count);
   return count;
 }
+
+/** Until the messaging server has answered so many NSUBs. */
+export const subscribed = ({ smp }: Split, count: number): Promise<void> =>
+  until('subscription', async () => (await smp.call('subscribed')) >= count);
 
 interface Right {
   readonly address: string;
