@@ -105,4 +105,8 @@ simulate
   .option('--delivery-ms <n>', 'how often waiting notifications are sent', wholeNumber(1, 60_000), 1_500)
   .action(async (options) => (await import('./commands/simulate.js')).simulateSmp(options));
 
-await program.parseAsync().catch(reportFailure);
+await program.parseAsync().catch((error: unknown) => {
+  reportFailure(error);
+  // A service that failed to start may have timers and sockets of the parts that did.
+  process.exit();
+});
