@@ -48,6 +48,8 @@ export interface WorldOptions {
   readonly subscriber?: Readonly<Record<string, string>>;
   /** Ranges that clients' server addresses may lead to; loopback unless given. */
   readonly allowNetworks?: readonly string[];
+  /** What both services compute with. */
+  readonly crypto?: Crypto;
 }
 
 export class World {
@@ -94,7 +96,7 @@ export class World {
       prefix: 'G_',
       env: prefixed('G_', { LISTEN: this.gatewayListen, OBSERVE_LISTEN: ANY_PORT, ...this.options.gateway }),
     });
-    this.gateway = await startGateway(config, { log: this.log('gateway'), clock: this.clock });
+    this.gateway = await startGateway(config, this.deps('gateway'));
     this.gatewayListen = `${HOST}:${this.gateway.port}`;
   }
 
@@ -175,7 +177,7 @@ export class World {
         ...this.options.subscriber,
       }),
     });
-    this.subscriber = await startSubscriber(config, { log: this.log('subscriber'), clock: this.clock });
+    this.subscriber = await startSubscriber(config, this.deps('subscriber'));
     const phones = String(this.subscriber.ports.get('phones'));
     this.notificationServer = { ...parseServer(address, 'ntf'), port: phones };
   }
@@ -186,9 +188,10 @@ export class World {
     writeSecretFile(join(this.gatewayFolder, 'tls.key'), toPem('PRIVATE KEY', made.privateKey));
   }
 
-  private log(service: string): Log {
+  private deps(service: string): { log: Log; clock: LeapClock; crypto: Crypto } {
     const sink = { write: (line: string) => void this.logLines.push(line) };
-    return createLog({ service, level: 'debug', json: true, sink });
+    const log = createLog({ service, level: 'debug', json: true, sink });
+    return { log, clock: this.clock, crypto: this.options.crypto ?? this.crypto };
   }
 }
 
