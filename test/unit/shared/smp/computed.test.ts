@@ -16,7 +16,15 @@ import {
   encodeCommand,
   encodeServerMessage,
 } from '../../../../shared/smp/commands.js';
-import { decodeServerHello, decodeSignedKey, openSignedKey } from '../../../../shared/smp/handshake.js';
+import {
+  decodeClientHello,
+  decodeServerHello,
+  decodeServiceResponse,
+  decodeSignedKey,
+  encodeClientHello,
+  encodeServiceResponse,
+  openSignedKey,
+} from '../../../../shared/smp/handshake.js';
 import {
   type AuthAlgorithm,
   decodePrivateKey,
@@ -174,6 +182,8 @@ interface SecondRecording {
     Record<'content' | 'tlsLeafDer' | 'signedKeyDer' | 'signed46' | 'signature' | 'serverSessionKey', string>
   >;
   readonly smpBlocks: {
+    readonly clientSessionKey: string;
+    readonly clientHelloContent: string;
     readonly sharedSecret: string;
     readonly blocks: readonly { readonly dir: string; readonly content: string; readonly blockB64: string }[];
   };
@@ -188,7 +198,7 @@ interface SecondRecording {
   }[];
   readonly nmsg: { readonly dhSecret: string; readonly content: string; readonly meta: string };
   readonly deld: string;
-  readonly service: { readonly sessionId: string; readonly log: readonly Entry[] };
+  readonly service: { readonly sessionId: string; readonly message3: string; readonly log: readonly Entry[] };
   readonly queue: Readonly<Record<'rcvAuthKey' | 'ntfAuthKey' | 'sessionId', string>> & {
     readonly v: number;
     readonly log: readonly Entry[];
@@ -212,6 +222,25 @@ describe('second recording', () => {
       openSignedKey(crypto, leaf, hex(smpHello.signedKeyDer)),
       decodePublicKey(hex(smpHello.serverSessionKey)).raw,
     );
+  });
+
+  test('client hello and shared secret', () => {
+    const { clientSessionKey, clientHelloContent, sharedSecret } = recorded.smpBlocks;
+    const { raw } = decodePrivateKey(hex(clientSessionKey));
+    const content = hex(clientHelloContent);
+    const hello = decodeClientHello(content);
+    assert.equal(hello.version, 18);
+    assert.deepEqual(hello.sessionKey, crypto.x25519PublicKey(raw));
+    assert.deepEqual(encodeClientHello(hello), content);
+    const serverKey = decodePublicKey(hex(recorded.smpHello.serverSessionKey)).raw;
+    assert.equal(toHex(crypto.x25519(raw, serverKey)), sharedSecret);
+  });
+
+  test('third message of a service', () => {
+    const content = hex(recorded.service.message3);
+    const response = decodeServiceResponse(content);
+    assert.ok('serviceId' in response && response.serviceId.length === 24);
+    assert.deepEqual(encodeServiceResponse(response), content);
   });
 
   test('encrypted blocks in both directions', () => {
