@@ -1,5 +1,6 @@
 /**
- * One request over an undici dispatcher: headers out, a bounded or streamed body in, a time-out between bytes.
+ * One request over an undici dispatcher: headers out, a bounded or streamed body in, time-outs between bytes and of
+ * the whole.
  * Errors carry a closed word; never a URL, a header or a body.
  */
 import type { Dispatcher } from 'undici';
@@ -14,6 +15,8 @@ export interface HttpRequest {
   readonly body?: Uint8Array;
   /** Longest silence of the gateway. */
   readonly timeoutMs: number;
+  /** Longest time of the whole exchange; `timeoutMs` unless given. */
+  readonly totalMs?: number;
   /** Takes the body of a 200 piece by piece instead of collecting it; a throw aborts the request. */
   readonly stream?: (chunk: Bytes) => void;
 }
@@ -53,6 +56,7 @@ class ResponseHandler implements Dispatcher.DispatchHandler {
   private headers: HttpResponse['headers'] = {};
   private controller: Dispatcher.DispatchController | undefined;
   private timer: Timer;
+  private readonly endsAt: number;
   private ended = false;
 
   constructor(
@@ -65,6 +69,7 @@ class ResponseHandler implements Dispatcher.DispatchHandler {
     this.wanted = wanted;
     this.resolve = resolve;
     this.fail = fail;
+    this.endsAt = clock.monotonic() + (wanted.totalMs ?? wanted.timeoutMs);
     this.timer = this.watch();
   }
 
@@ -121,7 +126,8 @@ class ResponseHandler implements Dispatcher.DispatchHandler {
   }
 
   private watch(): Timer {
-    return this.clock.after(this.wanted.timeoutMs, () => {
+    const left = Math.max(0, this.endsAt - this.clock.monotonic());
+    return this.clock.after(Math.min(this.wanted.timeoutMs, left), () => {
       this.controller?.abort(new NoAnswer('time-out'));
       this.onResponseError();
     });

@@ -7,8 +7,10 @@ import type { RequestResult } from './batcher.js';
 import type { HttpResponse } from './http.js';
 import { problemOf, retryAfter, type SignedClient } from './signed-client.js';
 
-/** Longest silence while frames are unanswered; the gateway's own deadline towards Apple is shorter. */
-const SILENCE_MS = 20_000;
+/** Longest silence while frames are unanswered; the gateway's own deadline towards Apple, 25 s, is shorter. */
+const SILENCE_MS = 30_000;
+/** Longest time of a whole request: one that trickles may not keep its place, and its frames, for ever. */
+const REQUEST_MS = 60_000;
 /** A 429 without Retry-After. */
 const DEFAULT_RETRY_AFTER = 60;
 
@@ -19,10 +21,11 @@ export async function sendBatch(
   answer: (index: number, outcome: Outcome) => void,
 ): Promise<RequestResult> {
   const body = encodeBatch(frames);
-  const answers = new AnswerStream(answer);
+  const answers = new AnswerStream(frames.length, answer);
   try {
     const stream = (chunk: Uint8Array): void => answers.feed(chunk);
-    return resultOf(await client.post({ path: PATHS.push, body, timeoutMs: SILENCE_MS, stream }));
+    const times = { timeoutMs: SILENCE_MS, totalMs: REQUEST_MS };
+    return resultOf(await client.post({ path: PATHS.push, body, ...times, stream }));
   } catch {
     return { kind: 'no-answer' };
   } finally {

@@ -24,7 +24,9 @@ export interface SignedClientOptions {
   readonly metrics: MetricHandles<typeof linkMetrics>;
 }
 
-export type SignedPost = Pick<HttpRequest, 'path' | 'timeoutMs' | 'stream'> & { readonly body: Uint8Array };
+export type SignedPost = Pick<HttpRequest, 'path' | 'timeoutMs' | 'totalMs' | 'stream'> & {
+  readonly body: Uint8Array;
+};
 
 export class SignedClient {
   private readonly options: SignedClientOptions;

@@ -10,14 +10,14 @@ const accepted: Outcome = { kind: 'accepted', reason: 'none', after: 0 };
 
 function collect(): { stream: AnswerStream; indexes: number[] } {
   const indexes: number[] = [];
-  return { stream: new AnswerStream((index) => indexes.push(index)), indexes };
+  return { stream: new AnswerStream(256, (index) => indexes.push(index)), indexes };
 }
 
 describe('streamed answers', () => {
   test('records come out in any chunking', () => {
     fc.assert(
       fc.property(
-        fc.array(fc.nat(255), { maxLength: 12 }),
+        fc.uniqueArray(fc.nat(255), { maxLength: 12 }),
         fc.array(fc.integer({ min: 1, max: 700 })),
         (order, cuts) => {
           const bytes = concat(...order.map((index) => encodeAnswer(index, accepted)));
@@ -46,10 +46,17 @@ describe('streamed answers', () => {
     assert.throws(() => collect().stream.feed(new Uint8Array(ANSWER_SIZE).fill(255)), DecodeError);
   });
 
+  test('a second record of a frame, or one of no frame, is refused', () => {
+    const stream = new AnswerStream(2, () => {});
+    stream.feed(encodeAnswer(1, accepted));
+    assert.throws(() => stream.feed(encodeAnswer(1, accepted)), DecodeError);
+    assert.throws(() => stream.feed(encodeAnswer(2, accepted)), DecodeError);
+  });
+
   test('a renewed capability outlives the buffer it came in', () => {
     const capability = new Uint8Array(256).fill(9);
     let kept: Outcome | undefined;
-    const stream = new AnswerStream((_, outcome) => {
+    const stream = new AnswerStream(1, (_, outcome) => {
       kept = outcome;
     });
     const bytes = encodeAnswer(0, { ...accepted, capability });
