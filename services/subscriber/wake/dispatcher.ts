@@ -6,6 +6,7 @@ import type { Crypto } from '../../../shared/crypto/crypto.js';
 import { wipe } from '../../../shared/encoding/bytes.js';
 import { Deadlines } from '../../../shared/memory/deadlines.js';
 import { type Frame, NONCE_SIZE, type Outcome, PAYLOAD_SIZE } from '../../../shared/relay/batch.js';
+import { laterStep } from '../../../shared/relay/constants.js';
 import { type Clock, seconds } from '../../../shared/run/clock.js';
 import type { Log } from '../../../shared/run/log.js';
 import type { MetricHandles } from '../../../shared/run/metrics.js';
@@ -20,8 +21,6 @@ import { isCurrent, type Verification } from './verification.js';
 const FRAME_ID_SIZE = 16;
 const EMPTY_PAYLOAD = new Uint8Array(PAYLOAD_SIZE);
 const MINUTE = 60_000;
-/** The least that `later` means (relay.md §6 rounds up to it). */
-const MIN_LATER_MS = MINUTE;
 /** A refusal that only a bug explains: kept from repeating itself quickly. */
 const BUG_PAUSE_MS = 60 * MINUTE;
 /** Should a link say `unavailable` and call itself available. */
@@ -110,7 +109,10 @@ export class Dispatcher {
     this.deps.log.debug('push sealed', { kind: flight.kind });
     void pager.lane.link.push(frame).then((outcome) => {
       wipe(frame.capability);
+      // The key of the box that the gateway filled.
+      if (flight.kind === 'verification') wipe(frame.payload);
       this.settle(pager, flight, outcome);
+      wipe(outcome.capability);
     });
   }
 
@@ -168,7 +170,8 @@ export class Dispatcher {
   private failed(pager: Pager, kind: PushKind, outcome: Outcome): void {
     const now = this.deps.clock.monotonic();
     if (outcome.kind === 'later') {
-      pager.postpone(kind, now + Math.max(outcome.after * 1000, MIN_LATER_MS));
+      // Whatever a gateway says, it is one of the contract's steps: never for ever.
+      pager.postpone(kind, now + laterStep(outcome.after) * 1000);
     } else if (outcome.kind === 'dead') {
       this.verification.invalidate(pager, outcome.reason);
     } else if (outcome.kind === 'refused') {

@@ -172,14 +172,15 @@ export class Verification {
   private ask(pager: Pager, row: number, code: Uint8Array, codeHash: Uint8Array): Promise<ProofResult> {
     const { generation } = pager;
     const held = this.deps.vault.capability(row);
-    const asked = pager.lane.link.prove(held, code.slice());
+    const copy = code.slice();
+    const asked = pager.lane.link.prove(held, copy);
     const verdict = asked
       .then(
         (capability) => this.proven(pager, generation, capability, codeHash),
         (error: unknown) => this.notProven(pager, generation, refusalOf(error)),
       )
       .finally(() => {
-        wipe(held);
+        wipe(held, copy);
         if (pager.proving === proving) pager.proving = undefined;
       });
     const proving = { codeHash, verdict };

@@ -269,3 +269,28 @@ test('what is too long for one push goes in several; what fits none is told by a
   await rig.clock.advance(20 * MINUTE);
   assert.equal(rig.link.count('check'), 1);
 });
+
+test('no `later` is longer than an hour, whatever a gateway says', async () => {
+  const rig = wakeRig(crypto);
+  const device = await rig.active(1);
+  rig.signal(device, 1);
+  rig.link.sent[0]!.answer(later(0xffff_ffff));
+  await rig.clock.advance(HOUR - SECOND);
+  assert.equal(rig.link.sent.length, 1);
+  await rig.clock.advance(SECOND);
+  assert.equal(rig.link.sent.length, 2);
+});
+
+test('the key of a verification box is overwritten once the push has its outcome', async () => {
+  const rig = wakeRig(crypto);
+  const payloads: Uint8Array[] = [];
+  const push = rig.link.push.bind(rig.link);
+  rig.link.push = (frame) => {
+    payloads.push(frame.payload);
+    return push(frame);
+  };
+  await rig.active(1);
+  await rig.clock.advance(0);
+  assert.ok(payloads.length > 0);
+  for (const payload of payloads) assert.ok(payload.every((byte) => byte === 0));
+});
