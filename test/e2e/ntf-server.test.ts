@@ -80,6 +80,24 @@ describe('NTF server', () => {
       await assert.rejects(server.connect({ tls: others }));
     });
 
+    it('resumes no session that is offered, and renegotiates none', async () => {
+      for (const version of ['TLSv1.3', 'TLSv1.2'] as const) {
+        const tls = { minVersion: version, maxVersion: version };
+        const first = await server.connect({ tls });
+        assert.equal(await first.text(PING), 'PONG');
+        const session = first.wire.socket.getSession()!;
+        const again = await server.connect({ tls: { ...tls, session } });
+        assert.equal(again.wire.socket.isSessionReused(), false);
+        if (version === 'TLSv1.2') {
+          const refused = new Promise((resolve) => again.wire.socket.once('error', resolve));
+          again.wire.socket.renegotiate({ rejectUnauthorized: false }, () => {});
+          assert.equal(((await refused) as NodeJS.ErrnoException).code, 'ERR_SSL_NO_RENEGOTIATION');
+        }
+        first.close();
+        again.close();
+      }
+    });
+
     it('sends a hello of 161 bytes with an Ed25519 certificate, of 212 with Ed448', async () => {
       const ed448 = await startTestNtfServer({ algorithm: 'ed448' });
       for (const [{ listener }, size] of [

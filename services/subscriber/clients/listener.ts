@@ -186,6 +186,10 @@ class Listener implements NtfListener {
 /** OpenSSL overwrites what it decrypted once it was read; else tokens stay in buffers freed with their connections. */
 const SSL_OP_CLEANSE_PLAINTEXT = 2;
 
+/** No handshake after the first: it would make another session of the one that commands are signed for. */
+const SECURE_OPTIONS =
+  constants.SSL_OP_NO_TICKET | constants.SSL_OP_NO_RENEGOTIATION | SSL_OP_CLEANSE_PLAINTEXT;
+
 /** Guide B.1: what stock clients offer, nothing else. Sessions are never resumed. */
 const tlsOptions = (identity: NtfIdentity, handshakeTimeout: number) => ({
   cert: identity.chain,
@@ -195,7 +199,7 @@ const tlsOptions = (identity: NtfIdentity, handshakeTimeout: number) => ({
   ciphers: 'TLS_CHACHA20_POLY1305_SHA256:ECDHE-ECDSA-CHACHA20-POLY1305',
   ecdhCurve: 'X448:X25519',
   sigalgs: 'ed448:ed25519',
-  secureOptions: constants.SSL_OP_NO_TICKET | SSL_OP_CLEANSE_PLAINTEXT,
+  secureOptions: SECURE_OPTIONS,
   ALPNCallback: chooseProtocol,
   handshakeTimeout,
 });
