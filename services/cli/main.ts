@@ -1,12 +1,15 @@
 #!/usr/bin/env node
 /** The one executable. Each command is loaded when it is asked for, so that services start fast. */
-import { readFileSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { Command, InvalidArgumentError, Option } from 'commander';
 import { reportFailure } from './failure.js';
 
-const { version } = JSON.parse(readFileSync(new URL('../../../package.json', import.meta.url), 'utf8')) as {
-  version: string;
-};
+/** Of the package that this file belongs to, wherever in it the compiled tree is. */
+function packageVersion(folder = new URL('.', import.meta.url)): string {
+  const file = new URL('package.json', folder);
+  if (!existsSync(file)) return packageVersion(new URL('..', folder));
+  return (JSON.parse(readFileSync(file, 'utf8')) as { version: string }).version;
+}
 
 /** Upper bound of `demo --messages`: enough to look at, too few to be a load test. */
 const MAX_MESSAGES = 1_000;
@@ -23,7 +26,7 @@ const program = new Command('porchlight')
   .description(
     'Wakes iPhones for privacy-minded messengers without letting anyone in between learn who talks when.',
   )
-  .version(version)
+  .version(packageVersion())
   .showHelpAfterError('(porchlight --help lists the commands)');
 
 program

@@ -8,14 +8,13 @@ import { request } from 'node:https';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
-import { pemBlocks } from '../../shared/crypto/x509.js';
 import { latin1, toHex, utf8 } from '../../shared/encoding/bytes.js';
 import { CONTENT_TYPE } from '../../shared/relay/constants.js';
 import { naclCrypto } from '../../shared/sdk/nacl.js';
 import { openPush } from '../../shared/sdk/open.js';
 import { native } from '../support/crypto.js';
 import { recordKeys } from '../support/key-recorder.js';
-import { filesBelow, formsOf, secretsIn } from '../support/secret-search.js';
+import { filesBelow, formsOf, keysIn, secretsIn } from '../support/secret-search.js';
 import { connectClient } from '../support/world/client.js';
 import { eventuallyLater } from '../support/world/eventually.js';
 import { TestPhone } from '../support/world/phone.js';
@@ -258,12 +257,8 @@ describe('secrets', () => {
 
   test("the services' own keys are in files that only their owner reads, and nowhere else", () => {
     const files = serviceFiles();
-    const keys = new Map<string, Uint8Array>();
-    for (const { path, mode, content } of files.filter(({ path }) => /\.(key|p8)$/.test(path))) {
-      assert.equal(mode, 0o600, path);
-      const der = content.includes('-----BEGIN') ? pemBlocks(content.toString())[0]!.der : content;
-      keys.set(path, Uint8Array.from(der.subarray(-32))); // a seed, a root, or the end of an Apple key
-    }
+    const keys = keysIn(files);
+    for (const { path, mode } of files) if (keys.has(path)) assert.equal(mode, 0o600, path);
     assert.ok(keys.size >= 8, `${keys.size}`);
     for (const { path, content } of files) {
       assert.deepEqual(secretsIn(content, keys), keys.has(path) ? [path] : [], path);
