@@ -70,6 +70,7 @@ export const testFacts = (
   identityKey: randomBytes(32),
   sealing: { keyId: randomBytes(4), publicKey: sealingKey },
   apps: new Map([[TOPIC, environments]]),
+  clockOffset: 0,
 });
 
 export const startTestNtfServer = (options?: TestNtfServerOptions): Promise<TestNtfServer> =>

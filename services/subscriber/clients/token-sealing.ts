@@ -11,7 +11,7 @@ import { PUBLIC_KEY_SIZE } from '../../../shared/relay/constants.js';
 import { appTag, type Environment } from '../../../shared/relay/identity.js';
 import { encodeSealedToken, MAX_TOKEN_SIZE } from '../../../shared/relay/sealed-token.js';
 import { type Clock, seconds } from '../../../shared/run/clock.js';
-import type { GatewayLink } from '../outbound/gateway-link.js';
+import type { GatewayFacts, GatewayLink } from '../outbound/gateway-link.js';
 import type { DeviceEnvironment } from '../registry/device.js';
 
 const ENVIRONMENT: Readonly<Record<Provider, DeviceEnvironment>> = {
@@ -74,7 +74,7 @@ export class TokenSealer {
     try {
       const tokenHash = this.hash(token.provider, bytes);
       if (environment === 'none' || facts === undefined) return { environment, tokenHash };
-      return { environment, tokenHash, sealedToken: this.sealTo(facts.sealing, environment, bytes) };
+      return { environment, tokenHash, sealedToken: this.sealTo(facts, environment, bytes) };
     } finally {
       wipe(bytes);
     }
@@ -86,14 +86,15 @@ export class TokenSealer {
   }
 
   private sealTo(
-    key: { keyId: Uint8Array; publicKey: Uint8Array },
+    { sealing, clockOffset }: GatewayFacts,
     environment: Environment,
     token: Uint8Array,
   ): Uint8Array {
     const { crypto, clock, subscriberTag } = this.options;
-    const createdAt = seconds(clock);
+    // By the gateway's clock, which judges the age.
+    const createdAt = seconds(clock) + clockOffset;
     const fields = { environment, appTag: this.appTag, createdAt, subscriberTag, ownerKey: NO_OWNER, token };
-    return encodeSealedToken(crypto, key, fields);
+    return encodeSealedToken(crypto, sealing, fields);
   }
 }
 

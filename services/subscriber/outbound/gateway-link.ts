@@ -14,6 +14,8 @@ export interface GatewayFacts {
   readonly sealing: { readonly keyId: Uint8Array; readonly publicKey: Uint8Array };
   /** Topic → environments that the gateway serves. */
   readonly apps: ReadonlyMap<string, readonly Environment[]>;
+  /** Seconds that its clock is ahead of ours, as far as it ever complained: what it judges by time is dated by its own. */
+  readonly clockOffset: number;
 }
 
 /** An endpoint of the gateway said no; `code` is one of relay.md §6, or `no-answer` when it could not be asked. */

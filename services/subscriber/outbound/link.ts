@@ -88,7 +88,7 @@ export function createGatewayLink(options: GatewayLinkOptions): GatewayLink {
   });
   return {
     get facts() {
-      return factsOf(statements, now());
+      return factsOf(statements, client);
     },
     get available() {
       return availability.up;
@@ -142,10 +142,10 @@ async function probe(statements: Statements, client: SignedClient, log: Log): Pr
   return result.kind === 'done';
 }
 
-function factsOf(statements: Statements, now: number): GatewayFacts | undefined {
+function factsOf(statements: Statements, client: SignedClient): GatewayFacts | undefined {
   const statement = statements.current;
-  const sealing = statement && currentSealingKey(statement, now);
+  const sealing = statement && currentSealingKey(statement, client.now());
   if (statement === undefined || sealing === undefined) return undefined;
   const apps = new Map(statement.apps.map((app) => [app.topic, app.environments]));
-  return { identityKey: statement.identityKey, sealing, apps };
+  return { identityKey: statement.identityKey, sealing, apps, clockOffset: client.clockOffset };
 }

@@ -36,6 +36,11 @@ export class SignedClient {
     this.options = options;
   }
 
+  /** Seconds that the gateway's clock is ahead of ours. */
+  get clockOffset(): number {
+    return this.offsetSeconds;
+  }
+
   /** Unix seconds by the gateway's clock, as far as we know it. */
   now(): number {
     return seconds(this.options.clock) + this.offsetSeconds;

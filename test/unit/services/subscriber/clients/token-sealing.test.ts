@@ -25,11 +25,11 @@ describe('sealing of device tokens', () => {
     keys = crypto.x25519KeyPair();
   });
 
-  const sealerWith = (using: Crypto): TokenSealer =>
+  const sealerWith = (using: Crypto, clockOffset = 0): TokenSealer =>
     new TokenSealer({
       crypto: using,
       clock: new VirtualClock(NOW * 1000),
-      link: { facts: testFacts(keys.publicKey) },
+      link: { facts: { ...testFacts(keys.publicKey), clockOffset } },
       topic: TOPIC,
       subscriberTag,
       hashKey,
@@ -52,6 +52,11 @@ describe('sealing of device tokens', () => {
       ownerKey: new Uint8Array(32),
       token: fromHex(TOKEN),
     });
+  });
+
+  it("dates it by the gateway's clock", () => {
+    const sealed = sealerWith(crypto, -7200).seal({ provider: 'AP', text: utf8(TOKEN) }) as SealedDevice;
+    assert.equal(openSealedToken(crypto, keys.privateKey, sealed.sealedToken!)?.createdAt, NOW - 7200);
   });
 
   it('takes the token of the test environment as the text it is', () => {
