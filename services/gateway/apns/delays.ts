@@ -1,9 +1,9 @@
 /**
  * How long to wait after Apple's "not now": one growing pause for its own troubles (500, 503), and one for each
- * device that got too much (429). Devices are kept as keyed hashes under a key that lives as long as the process.
+ * device that got too much (429). Devices are kept as keyed hashes under a key that changes daily, and no longer.
  */
 import type { Crypto } from '../../../shared/crypto/crypto.js';
-import { latin1, utf8 } from '../../../shared/encoding/bytes.js';
+import { latin1, utf8, wipe } from '../../../shared/encoding/bytes.js';
 import type { Clock } from '../../../shared/run/clock.js';
 import type { ApnsPush } from './engine.js';
 
@@ -11,6 +11,8 @@ const PROVIDER_MIN_SECONDS = 60;
 const PROVIDER_MAX_SECONDS = 900;
 const DEVICE_MIN_SECONDS = 60;
 const DEVICE_MAX_SECONDS = 1_800;
+const DAY_MS = 24 * 3_600_000;
+const KEY_SIZE = 32;
 
 /** Seconds of the `n`th wait in a row, from 0. */
 const doubled = (min: number, max: number, n: number): number => Math.min(max, min * 2 ** Math.min(n, 20));
@@ -52,14 +54,16 @@ interface Delay {
 /** Devices that must wait. Bounded; when full, the one that was delayed longest ago makes room. */
 export class DeviceDelays {
   private readonly delays = new Map<string, Delay>();
-  private readonly crypto: Pick<Crypto, 'hmacSha256'>;
-  private readonly key: Uint8Array;
+  private readonly crypto: Pick<Crypto, 'hmacSha256' | 'randomBytes'>;
   private readonly clock: Clock;
   private readonly max: number;
+  private key: Uint8Array;
+  private keyMadeAt: number;
 
   constructor(crypto: Pick<Crypto, 'hmacSha256' | 'randomBytes'>, clock: Clock, max: number) {
     this.crypto = crypto;
-    this.key = crypto.randomBytes(32);
+    this.key = crypto.randomBytes(KEY_SIZE);
+    this.keyMadeAt = clock.monotonic();
     this.clock = clock;
     this.max = max;
   }
@@ -70,6 +74,7 @@ export class DeviceDelays {
 
   /** Seconds that this device must still wait, 0 for nearly all of them. */
   remaining(push: ApnsPush): number {
+    this.turn();
     if (this.delays.size === 0) return 0;
     const delay = this.delays.get(this.tag(push));
     return delay === undefined ? 0 : Math.max(0, Math.ceil((delay.untilMs - this.clock.monotonic()) / 1000));
@@ -91,6 +96,16 @@ export class DeviceDelays {
   /** Apple took a push to this device. */
   clear(push: ApnsPush): void {
     if (this.delays.size > 0) this.delays.delete(this.tag(push));
+  }
+
+  /** A new key each day; devices that wait at that moment may be tried once before their time. */
+  private turn(): void {
+    const now = this.clock.monotonic();
+    if (now - this.keyMadeAt < DAY_MS) return;
+    wipe(this.key);
+    this.key = this.crypto.randomBytes(KEY_SIZE);
+    this.keyMadeAt = now;
+    this.delays.clear();
   }
 
   private tag(push: ApnsPush): string {

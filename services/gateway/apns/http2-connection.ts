@@ -27,13 +27,15 @@ import {
 import type { ApnsPush } from './engine.js';
 import type { ApnsEndpoint } from './options.js';
 
-const { NGHTTP2_CANCEL, NGHTTP2_REFUSED_STREAM } = constants;
+const { NGHTTP2_CANCEL, NGHTTP2_FLAG_END_STREAM, NGHTTP2_REFUSED_STREAM } = constants;
 
 /** Apple's error bodies are below 100 bytes; more is not read. */
 const MAX_ERROR_BODY = 1024;
 /** Megabytes. Node's default of 10 makes it refuse streams of its own at a thousand bodies of 4 KB in flight. */
 const SESSION_MEMORY = 64;
 const MAX_RETRY_AFTER_SECONDS = 86_400;
+/** Streams of accepted pushes that the peer may leave open, and never more than half of those it allows. */
+const MAX_UNENDED = 16;
 
 /** Dials `endpoint` with a fresh DNS query each time, over addresses in random order (apns.md §1). */
 export function http2Dial(endpoint: ApnsEndpoint, random: () => number): Dial {
@@ -54,6 +56,8 @@ class Http2Connection implements Connection {
   private readonly session: ClientHttp2Session;
   private readonly listener: ConnectionListener;
   private readonly streams = new Map<Exchange, PushStream>();
+  /** Accepted, but not ended by the peer: they take places that the pool believes free. */
+  private readonly unended = new Set<PushStream>();
   private readonly headers: OutgoingHttpHeaders & { ':path': string; authorization: string };
   private lastStreamId = Number.POSITIVE_INFINITY;
   private saidGoaway = false;
@@ -128,6 +132,21 @@ class Http2Connection implements Connection {
     if (this.streams.delete(stream.exchange)) stream.exchange.answered(answer);
   }
 
+  /** A 200 is an answer before its end; ends that don't come are not waited for for ever. */
+  accepted(stream: PushStream, isEnd: boolean): void {
+    this.answer(stream, ACCEPTED);
+    if (isEnd) return;
+    this.unended.add(stream);
+    if (this.unended.size <= Math.min(MAX_UNENDED, this.maxStreams / 2)) return;
+    const [oldest] = this.unended;
+    this.unended.delete(oldest!);
+    oldest!.close(NGHTTP2_CANCEL);
+  }
+
+  ended(stream: PushStream): void {
+    this.unended.delete(stream);
+  }
+
   /** A stream that ended without a complete answer: is it certain that Apple did nothing with it? */
   lost(stream: PushStream): Answer {
     const never = stream.id === undefined || stream.id > this.lastStreamId;
@@ -155,10 +174,10 @@ class Http2Connection implements Connection {
   }
 }
 
-function onResponse(this: PushStream, headers: IncomingHttpHeaders): void {
+function onResponse(this: PushStream, headers: IncomingHttpHeaders, flags: number): void {
   const status = Number(headers[':status']);
   if (status === 200) {
-    this.connection.answer(this, ACCEPTED);
+    this.connection.accepted(this, (flags & NGHTTP2_FLAG_END_STREAM) !== 0);
   } else {
     const retryAfter = headers['retry-after'];
     this.failure = { status, retryAfter, body: [], size: 0 };
@@ -178,6 +197,7 @@ function onStreamError(): void {}
 
 function onStreamClose(this: PushStream): void {
   const { connection, failure } = this;
+  connection.ended(this);
   connection.answer(this, failure ? failed(failure) : connection.lost(this));
 }
 

@@ -40,7 +40,7 @@ interface Attempt {
   connection: Connection;
   link: Link | undefined;
   readonly startedAt: number;
-  /** The limit on connecting; then the wait for the next look; then the wait for a pong. */
+  /** The limit on connecting; then the wait for the next look; then the wait for a pong; then the limit on draining. */
   timer: Timer | undefined;
 }
 
@@ -162,6 +162,8 @@ export class Line {
     this.link = undefined;
     attempt.timer?.cancel();
     this.retired.add(attempt);
+    // A half-open one would drain for as long as the kernel believes in it.
+    attempt.timer = this.options.clock.after(this.options.limits.pushMs, () => attempt.connection.destroy());
     attempt.connection.drain();
     if (link === undefined) attempt.connection.destroy();
     if (this.closed) return;

@@ -81,6 +81,24 @@ test('device delays are bounded: the one that is there longest makes room', () =
   assert.equal(delays.remaining(to(4)), 0);
 });
 
+test('device delays: the key changes daily, and nothing of a device outlives it', async () => {
+  const clock = new VirtualClock();
+  const keys: Uint8Array[] = [];
+  const randomBytes = (n: number): Uint8Array => {
+    const key = crypto.randomBytes(n);
+    keys.push(key);
+    return key;
+  };
+  const delays = new DeviceDelays({ ...crypto, randomBytes }, clock, 3);
+  await clock.advance(86_400_000 - 1_000);
+  delays.delay(push('ab'), undefined);
+  await clock.advance(1_000);
+  assert.equal(delays.remaining(push('ab')), 0);
+  assert.equal(delays.size, 0);
+  assert.equal(keys.length, 2);
+  assert.ok(keys[0]!.every((byte) => byte === 0));
+});
+
 test('device delays: the same token of another app is another device', () => {
   const delays = new DeviceDelays(crypto, new VirtualClock(), 3);
   delays.delay(push('ab'), undefined);

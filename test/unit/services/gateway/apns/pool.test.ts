@@ -213,6 +213,16 @@ test('a peer that answers no PING is given up', async () => {
   assert.equal(silent.isDestroyed, true);
 });
 
+test('a connection that was given up and never ends is destroyed', async () => {
+  const { made, clock } = await ready();
+  made[0]!.goaway('Shutdown');
+  assert.ok(made[0]!.isDraining);
+  await clock.advance(24_000);
+  assert.ok(!made[0]!.isDestroyed);
+  await clock.advance(1_000);
+  assert.ok(made[0]!.isDestroyed);
+});
+
 test('full queue: later, load', async () => {
   const { send, made } = setup({ queued: 3 });
   for (let i = 0; i < 3; i++) void send();
