@@ -44,6 +44,7 @@ const tell = (message: ToParent): void => void process.send?.(message);
 /** Offers these methods; the parent may call from now on. */
 export function serve(api: Api): void {
   for (const [name, method] of Object.entries(api)) methods.set(name, method);
+  process.once('SIGTERM', () => process.exit());
   tell({ kind: 'ready' });
 }
 

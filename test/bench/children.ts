@@ -8,6 +8,19 @@ const at = (path: string): string => fileURLToPath(new URL(path, import.meta.url
 const PRELOADED = new URL('./child.js', import.meta.url).href;
 const STOP_MS = 5_000;
 const running = new Set<Child<Api>>();
+let profileFolder: string | undefined;
+
+/** From now on every process writes a CPU profile there when it ends. */
+export function profileInto(folder: string): void {
+  profileFolder = folder;
+}
+
+const nodeOptions = (exposesGc: boolean): string[] => [
+  ...(exposesGc ? ['--expose-gc'] : []),
+  ...(profileFolder === undefined ? [] : ['--cpu-prof', `--cpu-prof-dir=${profileFolder}`]),
+  '--import',
+  PRELOADED,
+];
 
 export interface ChildOptions {
   readonly args?: readonly string[];
@@ -30,7 +43,7 @@ export class Child<A extends Api> {
     const { args = [], env = {}, exposesGc = false, onEvent = () => {} } = options;
     this.onEvent = onEvent;
     this.process = fork(at(file), [...args], {
-      execArgv: [...(exposesGc ? ['--expose-gc'] : []), '--import', PRELOADED],
+      execArgv: nodeOptions(exposesGc),
       env: { ...process.env, ...env },
       serialization: 'advanced',
       stdio: ['ignore', 'ignore', 'inherit', 'ipc'],

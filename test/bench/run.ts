@@ -1,5 +1,5 @@
 /**
- * The benchmark: `node dist/test/bench/run.js [ROW…] [--json FILE] [--long]`. Each row measures one promise of the
+ * The benchmark: `node dist/test/bench/run.js [ROW…] [--json FILE] [--long] [--profile FOLDER]`. Each row measures one promise of the
  * design in processes of its own, with peers in the same run, and stands in the table beside its target.
  */
 import { readFileSync, writeFileSync } from 'node:fs';
@@ -8,7 +8,7 @@ import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { systemClock } from '../../shared/run/clock.js';
 import { root } from '../support/paths.js';
-import { stopAll } from './children.js';
+import { profileInto, stopAll } from './children.js';
 import { type Figure, type Row, rounded, verdict } from './harness.js';
 import { engine } from './rows/engine.js';
 import { gateway } from './rows/gateway.js';
@@ -101,7 +101,11 @@ async function runRow(name: string, long: boolean): Promise<readonly Figure[]> {
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,
-  options: { json: { type: 'string' }, long: { type: 'boolean', default: false } },
+  options: {
+    json: { type: 'string' },
+    long: { type: 'boolean', default: false },
+    profile: { type: 'string' },
+  },
 });
 const names = positionals.length > 0 ? positionals : Object.keys(ROWS);
 const unknown = names.find((name) => !Object.hasOwn(ROWS, name));
@@ -110,6 +114,7 @@ if (unknown !== undefined) {
   process.exit(2);
 }
 
+if (values.profile !== undefined) profileInto(values.profile);
 const about = machine();
 const packages = Object.entries(about.packages).map(([name, version]) => `${name} ${version}`);
 say(

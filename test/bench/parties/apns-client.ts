@@ -35,6 +35,7 @@ const payload = { aps: { alert: 'New message', 'mutable-content': 1 }, data: '' 
 payload.data = 'x'.repeat(BODY_SIZE - JSON.stringify(payload).length);
 const body = JSON.stringify(payload);
 const tokens = Array.from({ length: TOKENS }, (_, i) => i.toString(16).padStart(64, '0'));
+const tokenBytes = new Map(tokens.map((token) => [token, new Uint8Array(Buffer.from(token, 'hex'))]));
 
 /** Sends one push; rejects where it was not accepted. */
 type Send = (token: string) => Promise<unknown>;
@@ -47,21 +48,28 @@ async function ours({ port, ca, signingKey }: ApnsClientOptions): Promise<Send> 
         keyId: KEY_ID,
         teamId: TEAM_ID,
         topics: [TOPIC],
-        environments: ['test'],
+        environments: ['production'],
         privateKey: () => privateKey,
       },
     ],
-    endpoints: { test: { host: 'localhost', port, ca } },
+    endpoints: { production: { host: 'localhost', port, ca } },
     crypto: await loadCrypto(),
     clock: systemClock,
     log: silentLog,
     metrics: new Metrics('').add(apnsMetrics),
   });
   const bytes = utf8(body);
-  const common = { environment: 'test', topic: TOPIC, pushType: 'alert', priority: 10, body: bytes } as const;
   return async (token) => {
-    const push = { ...common, token: utf8(token), expiration: 4_000_000_000, provenAt: 1 };
-    const result = await engine.send(push);
+    const result = await engine.send({
+      environment: 'production',
+      topic: TOPIC,
+      token: tokenBytes.get(token)!,
+      pushType: 'alert',
+      priority: 10,
+      expiration: 4_000_000_000,
+      body: bytes,
+      provenAt: 1,
+    });
     if (result.kind !== 'accepted') throw new Error(result.kind);
   };
 }

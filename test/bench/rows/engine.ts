@@ -5,7 +5,7 @@ import { type Figure, interleaved, type Row } from '../harness.js';
 import type { APNS_CLIENTS, ApnsClientApi, ApnsClientName } from '../parties/apns-client.js';
 import { startLeanApns } from '../world/apple.js';
 
-const PUSHES = 2_500;
+const PUSHES = 4_000;
 const ROUNDS = 5;
 /** Of an application that sends steadily; apns2 itself keeps 32 at most. */
 const IN_FLIGHT = 500;
