@@ -1,9 +1,11 @@
 /** The gateway over real TLS, from the signed batch to what Apple would get. */
 import assert from 'node:assert/strict';
+import { once } from 'node:events';
 import { readdirSync, readFileSync } from 'node:fs';
 import { get } from 'node:http';
 import { join } from 'node:path';
 import { after, before, beforeEach, describe, test } from 'node:test';
+import { connect } from 'node:tls';
 import nacl from 'tweetnacl';
 import type { ApnsResult } from '../../services/gateway/apns/engine.js';
 import type { Crypto } from '../../shared/crypto/crypto.js';
@@ -427,6 +429,56 @@ describe('gateway over weeks', () => {
       for (const name of before[folder]) assert.ok(!now.has(name), `${folder}/${name}`);
       assert.ok(now.size > 0);
     }
+  });
+});
+
+describe('a gateway that stops', () => {
+  test('tells the outcomes of frames that Apple answers meanwhile', async () => {
+    const scene = await Scene.start();
+    const capability = await scene.proven(token());
+    const { apns } = scene.test;
+    let answered = (): void => {};
+    const asked = new Promise<void>((asked) => {
+      apns.answer = () => {
+        asked();
+        return new Promise<ApnsResult>((resolve) => {
+          answered = () => resolve({ kind: 'accepted' });
+        });
+      };
+    });
+    apns.close = async () => answered();
+    const outcome = scene.client.push(makeFrame({ capability }));
+    await asked;
+    await scene.test.close();
+    assert.deepEqual((await outcome).map(summary), ['accepted/none/0']);
+    scene.client.close();
+  });
+});
+
+describe('a request that its sender leaves', () => {
+  test('in the middle of the body: nothing stays counted', async () => {
+    const scene = await Scene.start();
+    const body = encodeBatch([makeFrame(), makeFrame()]);
+    const headers = scene.client.sign(PATHS.push, body);
+    const { port, observePort } = scene.test.gateway;
+    const socket = connect({ host: '127.0.0.1', port, ca: scene.test.certificate, servername: 'localhost' });
+    await once(socket, 'secureConnect');
+    const lines = Object.entries({ ...headers, host: scene.client.authority, 'content-length': body.length });
+    socket.write(`POST ${PATHS.push} HTTP/1.1\r\n`);
+    socket.write(`${lines.map(([name, value]) => `${name}: ${value}\r\n`).join('')}\r\n`);
+    socket.write(body.subarray(0, 4000));
+    const held = () => observe(observePort, '/metrics').then((text) => /body_bytes (\d+)/.exec(text)?.[1]);
+    const until = async (wanted: string) => {
+      for (let i = 0; i < 200; i++) {
+        await scene.clock.advance(15_000);
+        if ((await held()) === wanted) return;
+      }
+      assert.fail(`body_bytes is not ${wanted}`);
+    };
+    await until(String(body.length));
+    socket.destroy();
+    await until('0');
+    await scene.close();
   });
 });
 

@@ -8,6 +8,7 @@ import type { AddressInfo, Socket } from 'node:net';
 import { getRequestListener } from '@hono/node-server';
 import { PROBLEM_TYPE, problemBody } from '../../../shared/relay/problem.js';
 import { addressBlock } from '../../../shared/run/address-block.js';
+import { systemClock } from '../../../shared/run/clock.js';
 import type { ListenAddress } from '../../../shared/run/listen.js';
 import type { MetricHandles } from '../../../shared/run/metrics.js';
 import type { Addresses } from '../limits/addresses.js';
@@ -31,6 +32,8 @@ const DEADLINES: ListenerDeadlines = {
   lookEveryMs: 5_000,
 };
 const MAX_HEADER_SIZE = 8 * 1024;
+/** Time for the last answers to leave when all frames are done. */
+const LEAVE_MS = 500;
 
 export interface ListenerOptions {
   readonly listen: ListenAddress;
@@ -46,13 +49,14 @@ export interface Listener {
   readonly port: number;
   /** Takes no new connections; requests under way go on. */
   stop(): void;
-  /** Closes what is still open. */
+  /** Lets answers that are complete leave, then closes what is still open. */
   close(): Promise<void>;
 }
 
 export async function startListener(options: ListenerOptions): Promise<Listener> {
   const server = makeServer(options);
   const sockets = new Set<Socket>();
+  const answering = new Answering(server);
   server.on('connection', (socket: Socket) => admit(options, socket, sockets));
   const { host, port } = options.listen;
   await new Promise<void>((resolve, reject) => {
@@ -66,12 +70,41 @@ export async function startListener(options: ListenerOptions): Promise<Listener>
       server.close();
       server.closeIdleConnections();
     },
-    close: () => {
+    close: async () => {
+      await answering.over(LEAVE_MS);
       // Also those that are still shaking hands.
       for (const socket of sockets) socket.destroy();
       return closed;
     },
   };
+}
+
+/** The requests that are not wholly answered. */
+class Answering {
+  private count = 0;
+  private whenOver: (() => void) | undefined;
+
+  constructor(server: Server) {
+    server.on('request', (_, response) => {
+      this.count++;
+      response.once('close', () => {
+        this.count--;
+        if (this.count === 0) this.whenOver?.();
+      });
+    });
+  }
+
+  /** Resolves when none is left, or after `ms` of real time: sockets know no other. */
+  over(ms: number): Promise<void> {
+    if (this.count === 0) return Promise.resolve();
+    return new Promise((resolve) => {
+      const timer = systemClock.after(ms, resolve);
+      this.whenOver = () => {
+        timer.cancel();
+        resolve();
+      };
+    });
+  }
 }
 
 function makeServer({ tls, fetch, deadlines = DEADLINES }: ListenerOptions): Server {
