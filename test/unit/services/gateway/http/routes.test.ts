@@ -28,6 +28,7 @@ before(async () => {
 function setUp(
   parts: Partial<RoutesOptions> = {},
   limits: { nonces?: number; rate?: number; requests?: number } = {},
+  using: Crypto = crypto,
 ) {
   const clock = new VirtualClock();
   const { nonces = 100, rate = 100, requests = 10 } = limits;
@@ -41,7 +42,7 @@ function setUp(
     capacity: 10,
   });
   const addresses = new Addresses({ clock, connections: 9, connectionsPerAddress: 9, failuresPerAddress: 9 });
-  const shared = { crypto, clock, subscribers, addresses, log: silentLog };
+  const shared = { crypto: using, clock, subscribers, addresses, log: silentLog };
   const admission = new Admission({
     ...shared,
     nonces: new Nonces(1000),
@@ -140,6 +141,31 @@ describe('endpoints', () => {
     await response.body!.cancel();
     waiting[0]!();
     assert.equal((await post(PATHS.push, encodeBatch([]))).status, 200);
+  });
+
+  test('what is meant for another gateway costs no signature check', async () => {
+    let verified = 0;
+    const counting = {
+      ...crypto,
+      ed25519Verify: (...args: Parameters<Crypto['ed25519Verify']>) => {
+        verified++;
+        return crypto.ed25519Verify(...args);
+      },
+    };
+    const { routes, clock, post } = setUp({}, {}, counting);
+    const body = encodeBatch([]);
+    const other = { authority: 'host', path: PATHS.push, body, gateway: 'another' };
+    const signed = signRequest(crypto, crypto.ed25519KeyPair(), other, seconds(clock));
+    const headers = { ...signed, host: 'host', 'content-length': String(body.length) };
+    const refused = await routes.request(PATHS.push, {
+      method: 'POST',
+      headers,
+      body: body as Uint8Array<ArrayBuffer>,
+    });
+    assert.equal(await codeOf(refused), 'bad-signature');
+    assert.equal(verified, 0);
+    assert.equal((await post(PATHS.push, body)).status, 200);
+    assert.equal(verified, 1);
   });
 
   test('a body without its length, or of another type, is refused unread', async () => {
