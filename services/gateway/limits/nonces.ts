@@ -1,12 +1,13 @@
 /**
- * Nonces of signed requests, kept for at least 120 s (relay.md §2): two sets, and the older is dropped each 120 s.
+ * Nonces of signed requests, kept for at least 120 s (relay.md §2): two sets, and the older is dropped each time.
  * Bounded for each account and in all; a full memory refuses new requests, for forgetting a nonce would let its
  * request be sent again. The sets are common, so that a nonce stays known when its signer changes account.
  */
 import { type Bytes, latin1 } from '../../../shared/encoding/bytes.js';
 import { NONCE_LIFE_SECONDS } from '../../../shared/relay/signature.js';
 
-const TURN_MS = NONCE_LIFE_SECONDS * 1000;
+/** Whole seconds are compared with the window, so that a request can be good for nearly one more. */
+const TURN_MS = (NONCE_LIFE_SECONDS + 1) * 1000;
 
 /** How many nonces one account has here. */
 export class NonceQuota {
