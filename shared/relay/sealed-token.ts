@@ -112,9 +112,10 @@ function readFields(reader: Reader): TokenFields {
   const createdAt = reader.u32();
   const subscriberTag = concat(reader.take(SUBSCRIBER_TAG_SIZE));
   const ownerKey = concat(reader.take(PUBLIC_KEY_SIZE));
-  const token = concat(readToken(reader));
+  const token = readToken(reader);
   if (reader.take(TAIL_SIZE).some((byte) => byte !== 0)) throw new DecodeError('padding');
-  return { environment, appTag, createdAt, subscriberTag, ownerKey, token };
+  // Copied last: what is refused leaves no copy.
+  return { environment, appTag, createdAt, subscriberTag, ownerKey, token: concat(token) };
 }
 
 /** `length u8 (1..100) · token[100]`, the rest zeros: one token has one encoding. Returns a view. */

@@ -78,7 +78,12 @@ export function openCapability(crypto: Crypto, epoch: Epoch, capability: Bytes):
   const box = capability.subarray(PREFIX_SIZE + NONCE_SIZE);
   const plaintext = crypto.xchacha20Poly1305Open(epoch.capabilityKey, nonce, aad, box);
   if (plaintext?.length !== PLAINTEXT_SIZE) throw new DecodeError('capability');
-  return decodeFields(plaintext, epoch);
+  try {
+    return decodeFields(plaintext, epoch);
+  } catch (error) {
+    wipe(plaintext);
+    throw error;
+  }
 }
 
 function encodeFields(fields: CapabilityFields): Uint8Array {
