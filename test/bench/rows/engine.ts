@@ -32,6 +32,6 @@ export const engine: Row = async () => {
     peers,
     note: `${PUSHES} pushes, ${IN_FLIGHT} in flight, median of ${ROUNDS} interleaved rounds`,
   };
-  const against = { row: 'same, relative to node-apn', value: ours / peers['node-apn'], unit: '×' };
+  const against = { row: 'APNs engine, relative to node-apn', value: ours / peers['node-apn'], unit: '×' };
   return [row, { ...against, target: { atMost: 1 } }];
 };

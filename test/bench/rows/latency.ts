@@ -39,7 +39,7 @@ export const latency: Row = async () => {
       note,
     },
     {
-      row: 'same, p99',
+      row: 'NMSG to request at Apple, idle line, p99',
       value: percentile(samples, 99),
       unit: 'ms',
       target: { atMost: 15 },

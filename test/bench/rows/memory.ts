@@ -6,7 +6,7 @@ import type { Wake } from '../parties/wake.js';
 const EACH = 50;
 /** Both profiles' mailboxes hold so many queues. */
 const MAILBOX = 14;
-const SCALES = [10_000, 100_000] as const;
+const SCALES = { small: 10_000, middle: 100_000, large: 300_000 } as const;
 const LONG_SCALE = 1_000_000;
 
 /** Bytes over the idle process. */
@@ -20,20 +20,16 @@ const QUIET = { atMost: 200 };
 const FULL = { atMost: 250 };
 
 export const memory: Row = async ({ long }) => {
-  const small = await scale(SCALES[0]);
-  const large = await scale(SCALES[1]);
+  const small = await scale(SCALES.small);
+  const middle = await scale(SCALES.middle);
+  const large = await scale(SCALES.large);
   const further = (sizes: 'quiet' | 'full') =>
-    (large.sizes[sizes] - small.sizes[sizes]) / (SCALES[1] - SCALES[0]);
+    (large.sizes[sizes] - middle.sizes[sizes]) / (SCALES.large - SCALES.middle);
+  const row = 'memory of each further subscription';
   const figures: Figure[] = [
-    ...small.figures,
-    ...large.figures,
-    {
-      row: 'memory of each further subscription, quiet',
-      value: further('quiet'),
-      unit: 'bytes',
-      target: QUIET,
-    },
-    { row: 'same, full mailboxes', value: further('full'), unit: 'bytes', target: FULL },
+    ...[small, middle, large].flatMap((of) => of.figures),
+    { row: `${row}, quiet`, value: further('quiet'), unit: 'bytes', target: QUIET },
+    { row: `${row}, full mailboxes`, value: further('full'), unit: 'bytes', target: FULL },
   ];
   if (!long) return figures;
   const [quiet, full] = (await scale(LONG_SCALE)).figures;
@@ -44,7 +40,7 @@ export const memory: Row = async ({ long }) => {
 async function scale(count: number): Promise<{ sizes: Sizes; figures: Figure[] }> {
   const wake = await startParty<Wake>('wake', { exposesGc: true });
   const idle = (await wake.usage()).rssBytes;
-  const buildMicros = await wake.call('build', count / EACH, EACH);
+  const buildMicros = await wake.call('build', count / EACH, EACH, MAILBOX);
   const quiet = (await wake.usage()).rssBytes - idle;
   let signalMicros = 0;
   for (let queue = 0; queue < MAILBOX; queue++) signalMicros += (await wake.call('signal', queue)).micros;

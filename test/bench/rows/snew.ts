@@ -32,7 +32,7 @@ export const snew: Row = async () => {
       note,
     },
     {
-      row: 'same, per second',
+      row: 'SNEW with its NSUB, per second',
       value: median(rates),
       unit: '/s',
       target: { atLeast: 3_000 },

@@ -31,7 +31,7 @@ export const subscriber: Row = async () => [
 
 async function inner(): Promise<number> {
   const wake = await startParty<Wake>('wake');
-  await wake.call('build', INNER_DEVICES, QUEUES);
+  await wake.call('build', INNER_DEVICES, QUEUES, QUEUES);
   const rounds: number[] = [];
   for (let queue = 0; queue < QUEUES; queue++) {
     const { micros, pushes } = await wake.call('signal', queue);
