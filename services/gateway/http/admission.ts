@@ -15,6 +15,7 @@ import {
   SIGNATURE_WINDOW_SECONDS,
   verifySignature,
 } from '../../../shared/relay/signature.js';
+import { LOOPBACK_BLOCK } from '../../../shared/run/address-block.js';
 import { type Clock, seconds } from '../../../shared/run/clock.js';
 import type { Addresses } from '../limits/addresses.js';
 import type { Nonces } from '../limits/nonces.js';
@@ -23,6 +24,9 @@ import type { Signer } from '../push/pusher.js';
 
 /** Bodies being received or worked on, all together. */
 const MAX_BODY_BYTES = 256 * 1024 * 1024;
+
+/** Bodies that newcomers of one address may be sending: who stalls there holds places that all newcomers share. */
+const MAX_NEWCOMER_BODIES = 8;
 
 /** A request that is answered with a problem. Carries no data of it. */
 export class Refusal extends Error {
@@ -71,6 +75,8 @@ export interface AdmissionOptions {
 export class Admission {
   private readonly options: AdmissionOptions;
   private bytes = 0;
+  /** Newcomers' bodies under way, by address block. */
+  private readonly newcomerBodies = new Map<string, number>();
 
   constructor(options: AdmissionOptions) {
     this.options = options;
@@ -105,13 +111,28 @@ export class Admission {
       account.leave();
     };
     try {
-      const body = await request.body();
+      const body = account.established ? await request.body() : await this.newcomerBody(request);
       const digest = contentDigest(this.options.crypto, body);
       if (digest !== request.header('content-digest')) throw new Refusal('bad-signature');
       return { signer, body, leave };
     } catch (error) {
       leave();
       throw error instanceof Refusal ? error : new Refusal('bad-request');
+    }
+  }
+
+  private async newcomerBody({ block, body }: IncomingRequest): Promise<Uint8Array> {
+    const { newcomerBodies } = this;
+    const others = newcomerBodies.get(block) ?? 0;
+    // Loopback stands for many.
+    if (others >= MAX_NEWCOMER_BODIES && block !== LOOPBACK_BLOCK) throw new Refusal('rate', 1);
+    newcomerBodies.set(block, others + 1);
+    try {
+      return await body();
+    } finally {
+      const left = newcomerBodies.get(block)! - 1;
+      if (left > 0) newcomerBodies.set(block, left);
+      else newcomerBodies.delete(block);
     }
   }
 
