@@ -4,10 +4,13 @@ import type { LeapClock } from './leap-clock.js';
 
 const POLL_MS = 5;
 const CEILING_MS = 30_000;
-/** Polls between two leaps, and how far they go: first one second, then twice as far each time. */
-const POLLS_PER_LEAP = 8;
+/** Leaps are of one second first, then twice as far each time. */
 const FIRST_LEAP_MS = 1_000;
-const LAST_LEAP_MS = 5 * 60_000;
+const LAST_LEAP_MS = 10 * 60_000;
+/** Polls between two leaps; more where a leap is longer than the deadline of an exchange, so that one gets done. */
+const POLLS_PER_LEAP = 8;
+const POLLS_PER_LONG_LEAP = 30;
+const LONG_LEAP_MS = 8_000;
 
 type Condition = () => boolean | Promise<boolean>;
 
@@ -17,10 +20,12 @@ export const eventually = (what: string, holds: Condition): Promise<void> => pol
 /** The same, letting time pass quickly meanwhile: back-offs end, budgets fill, checks become due. */
 export function eventuallyLater(clock: LeapClock, what: string, holds: Condition): Promise<void> {
   let leapMs = FIRST_LEAP_MS;
+  let leapAt = POLLS_PER_LEAP;
   return poll(what, holds, (round) => {
-    if (round % POLLS_PER_LEAP !== POLLS_PER_LEAP - 1) return;
+    if (round < leapAt) return;
     clock.leap(leapMs);
     leapMs = Math.min(2 * leapMs, LAST_LEAP_MS);
+    leapAt += leapMs < LONG_LEAP_MS ? POLLS_PER_LEAP : POLLS_PER_LONG_LEAP;
   });
 }
 
