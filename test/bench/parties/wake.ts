@@ -1,4 +1,5 @@
 /** Registry, source and wake engine without sockets: what they cost by themselves, in time and in memory. */
+import '../../../services/subscriber/young-generation.js'; // as in the service, before everything else
 import type { GatewayLink } from '../../../services/subscriber/outbound/gateway-link.js';
 import type { Device } from '../../../services/subscriber/registry/device.js';
 import { MemoryRegistry } from '../../../services/subscriber/registry/memory-registry.js';

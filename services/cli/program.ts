@@ -1,0 +1,119 @@
+/** The command line. Each command is loaded when it is asked for, so that services start fast. */
+import { existsSync, readFileSync } from 'node:fs';
+import { Command, InvalidArgumentError, Option } from 'commander';
+import { reportFailure } from './failure.js';
+
+/** Of the package that this file belongs to, wherever in it the compiled tree is. */
+function packageVersion(folder = new URL('.', import.meta.url)): string {
+  const file = new URL('package.json', folder);
+  if (!existsSync(file)) return packageVersion(new URL('..', folder));
+  return (JSON.parse(readFileSync(file, 'utf8')) as { version: string }).version;
+}
+
+/** Upper bound of `demo --messages`: enough to look at, too few to be a load test. */
+const MAX_MESSAGES = 1_000;
+
+const wholeNumber =
+  (min: number, max: number) =>
+  (text: string): number => {
+    const n = Number(text);
+    if (text.trim() !== '' && Number.isInteger(n) && n >= min && n <= max) return n;
+    throw new InvalidArgumentError(`expected a whole number from ${min} to ${max}`);
+  };
+
+const program = new Command('porchlight')
+  .description(
+    'Wakes iPhones for privacy-minded messengers without letting anyone in between learn who talks when.',
+  )
+  .version(packageVersion())
+  .showHelpAfterError('(porchlight --help lists the commands)');
+
+program
+  .command('demo')
+  .description('run everything on this machine and watch a message wake a phone')
+  .option('--once', 'end when all messages were opened; the exit status says whether it worked')
+  .option('--messages <n>', 'how many messages to send', wholeNumber(1, MAX_MESSAGES), 5)
+  .addOption(
+    new Option('--fault <name>', 'break something in the middle').choices([
+      'apns-down',
+      'gateway-restart',
+      'smp-restart',
+    ]),
+  )
+  .action(async (options) => (await import('./commands/demo.js')).demo(options));
+
+const init = program.command('init').description('write a commented configuration, keys and certificates');
+init
+  .command('gateway')
+  .description('for the operator of a messenger: holds the APNs key')
+  .option('--dir <folder>', 'where to write', 'porchlight-gateway')
+  .option('--host <name>', 'public name or address of the gateway', 'localhost')
+  .option('--port <n>', 'public port', wholeNumber(1, 65_535), 8443)
+  .option('--topic <bundle-id>', 'the app to wake', 'org.example.app')
+  .option('--team <id>', 'Apple team id (10 characters)')
+  .option('--apns-key <file>', 'Apple .p8 key file; copied with mode 0600')
+  .option('--apns-key-id <id>', 'id of that key (10 characters)')
+  .action(async (options) => (await import('./commands/init.js')).initGateway(options));
+init
+  .command('subscriber')
+  .description('for a private person or a community: listens to messaging servers')
+  .requiredOption(
+    '--gateway <address>',
+    'porchlight-gateway://FINGERPRINT@HOST[:PORT], as the operator publishes it',
+  )
+  .option('--dir <folder>', 'where to write', 'porchlight-subscriber')
+  .option('--host <name>', 'name or address under which phones reach this machine', 'localhost')
+  .option('--port <n>', 'port for phones', wholeNumber(1, 65_535), 443)
+  .option('--topic <bundle-id>', 'the app that phones use', 'chat.simplex.app')
+  .option('--gateway-ca <file>', 'certificate authority of the gateway, where it is not a public one')
+  .action(async (options) => (await import('./commands/init.js')).initSubscriber(options));
+
+for (const [name, description] of [
+  ['gateway', 'run a gateway'],
+  ['subscriber', 'run a subscriber'],
+] as const) {
+  program
+    .command(name)
+    .description(description)
+    .option('--config <file>', 'configuration file (TOML)', `${name}.toml`)
+    .option('--check-config', 'check the configuration, print it redacted, and end')
+    .action(async (options) => (await import('./commands/service.js')).runService(name, options));
+}
+
+const simulate = program.command('simulate').description('run a stand-in of another party, on loopback');
+simulate
+  .command('apns')
+  .description("a strict imitation of Apple's push service")
+  .option('--dir <folder>', 'where its keys are kept', 'porchlight-simulate-apns')
+  .option('--port <n>', 'port of the push service', wholeNumber(0, 65_535), 2197)
+  .option(
+    '--control-port <n>',
+    'port to register devices, read deliveries and set faults',
+    wholeNumber(0, 65_535),
+    2198,
+  )
+  .option('--topic <bundle-id>', 'the app', 'org.example.app')
+  .action(async (options) => (await import('./commands/simulate.js')).simulateApns(options));
+simulate
+  .command('smp')
+  .description('a stand-in of a SimpleX messaging server')
+  .option(
+    '--dir <folder>',
+    'where its keys and, between runs, its queues are kept',
+    'porchlight-simulate-smp',
+  )
+  .option('--port <n>', 'port of the messaging server', wholeNumber(0, 65_535), 5223)
+  .option('--control-port <n>', 'port to set faults', wholeNumber(0, 65_535), 5224)
+  .option('--delivery-ms <n>', 'how often waiting notifications are sent', wholeNumber(1, 60_000), 1_500)
+  .action(async (options) => (await import('./commands/simulate.js')).simulateSmp(options));
+
+/** Runs the command of the process's arguments. */
+export async function run(): Promise<void> {
+  try {
+    await program.parseAsync();
+  } catch (error) {
+    reportFailure(error);
+    // A service that failed to start may have timers and sockets of the parts that did.
+    process.exit();
+  }
+}
