@@ -9,14 +9,19 @@ import { encodeAnswer, type Outcome } from '../../../shared/relay/batch.js';
 export class AnswerStream {
   readonly body: ReadableStream<Uint8Array>;
   private readonly finished: () => void;
+  private begun: (() => void) | undefined;
   private controller: ReadableStreamDefaultController<Uint8Array> | undefined;
   private records: Uint8Array[] = [];
   private left: number;
 
-  /** @param finished called once, when the last of `count` records was added, also after the reader has gone */
-  constructor(count: number, finished: () => void) {
+  /**
+   * @param finished called once, when the last of `count` records was added, also after the reader has gone
+   * @param begun called once, when the first records are on their way or none will be
+   */
+  constructor(count: number, finished: () => void, begun: () => void = () => {}) {
     this.left = count;
     this.finished = finished;
+    this.begun = begun;
     this.body = new ReadableStream<Uint8Array>({
       start: (controller) => {
         this.controller = controller;
@@ -24,6 +29,7 @@ export class AnswerStream {
       cancel: () => {
         this.controller = undefined;
         this.records = [];
+        this.begin();
       },
     });
     if (count === 0) this.end();
@@ -44,10 +50,19 @@ export class AnswerStream {
     this.records = [];
     this.controller.enqueue(records.length === 1 ? records[0]! : concat(...records));
     if (this.left === 0) this.controller.close();
+    this.begin();
+  }
+
+  /** In the next turn, when what was put into the stream has reached the socket. */
+  private begin(): void {
+    const { begun } = this;
+    this.begun = undefined;
+    if (begun !== undefined) setImmediate(begun);
   }
 
   private end(): void {
     this.controller?.close();
+    this.begin();
     this.finished();
   }
 }
