@@ -5,7 +5,7 @@
 import type { Crypto } from '../../../shared/crypto/crypto.js';
 import { latin1, wipe } from '../../../shared/encoding/bytes.js';
 import { DecodeError } from '../../../shared/encoding/reader.js';
-import type { Frame, Outcome } from '../../../shared/relay/batch.js';
+import type { Frame, FrameKind, Outcome } from '../../../shared/relay/batch.js';
 import { type Clock, seconds } from '../../../shared/run/clock.js';
 import type { Log } from '../../../shared/run/log.js';
 import type { MetricHandles } from '../../../shared/run/metrics.js';
@@ -19,7 +19,7 @@ import type { Subscribers } from '../limits/subscribers.js';
 import type { gatewayMetrics } from '../metrics.js';
 import { FrameIds } from './frame-ids.js';
 import { later, MALFORMED, outcomeOf, PROVIDER_DOWN, refused } from './outcomes.js';
-import { renderPush } from './rendering.js';
+import { limitedAs, renderPush } from './rendering.js';
 
 /** Who signed the request. */
 export interface Signer {
@@ -98,7 +98,7 @@ export class Pusher {
     const app = apps.find(open.appTag, open.environment);
     // A stranger gets verification pushes to a device, and nothing else (relay.md §5).
     if (app === undefined || (!open.proven && frame.kind !== 'verification')) return MALFORMED;
-    const limited = this.limit(frame, open, signer);
+    const limited = this.limit(limitedAs(frame, app), open, signer);
     if (limited !== undefined) return limited;
     try {
       return renderPush(crypto, frame, open, app, () => capabilities.draw(open), seconds(clock));
@@ -109,12 +109,12 @@ export class Pusher {
     }
   }
 
-  private limit(frame: Frame, open: OpenCapability, signer: Signer): Outcome | undefined {
+  private limit(kind: FrameKind, open: OpenCapability, signer: Signer): Outcome | undefined {
     const { devices, firstContacts, subscribers, clock } = this.options;
     const stopped = open.proven ? 0 : firstContacts.stoppedSeconds(signer.tagText);
     if (stopped > 0) return later('budget', stopped);
     const onNew = () => subscribers.establish(signer.tagText).sawDevice(clock.monotonic());
-    const refusal = devices.take(open, frame.kind, onNew);
+    const refusal = devices.take(open, kind, onNew);
     return refusal && later(refusal.reason, refusal.afterSeconds);
   }
 
