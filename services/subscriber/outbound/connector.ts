@@ -92,7 +92,8 @@ function handshake(raw: Socket, options: ConnectorOptions, signal: AbortSignal):
   return new Promise((resolve, reject) => {
     const stop = (): void => void socket.destroy(new ConnectError('timeout'));
     signal.addEventListener('abort', stop, { once: true });
-    socket.once('error', reject).once('close', () => reject(new ConnectError('unreachable')));
+    // More than once: the signal destroys the socket below as well, and both say so here.
+    socket.on('error', reject).once('close', () => reject(new ConnectError('unreachable')));
     socket.once('secureConnect', () => {
       signal.removeEventListener('abort', stop);
       resolve(socket);
