@@ -15,6 +15,11 @@ export interface MetricSpec {
   readonly buckets?: readonly number[];
 }
 
+/** For a hop of a wake-up's way, in seconds: a millisecond on an idle line, half a minute with repeats. */
+export const HOP_BUCKETS: readonly number[] = [
+  0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 30,
+];
+
 export type MetricTable = Readonly<Record<string, MetricSpec>>;
 
 type LabelValues<S extends MetricSpec> = S['labels'] extends Labels

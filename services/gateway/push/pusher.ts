@@ -16,7 +16,7 @@ import type { OpenCapability } from '../capabilities/capability.js';
 import type { DeviceLimits } from '../limits/devices.js';
 import type { FirstContacts } from '../limits/first-contacts.js';
 import type { Subscribers } from '../limits/subscribers.js';
-import type { gatewayMetrics } from '../metrics.js';
+import type { gatewayMetrics, Milestone } from '../metrics.js';
 import { FrameIds } from './frame-ids.js';
 import { later, MALFORMED, outcomeOf, PROVIDER_DOWN, refused } from './outcomes.js';
 import { limitedAs, renderPush } from './rendering.js';
@@ -67,6 +67,7 @@ export class Pusher {
     const ids = known ?? (subscribers.account(signer.tagText).established ? this.ids : this.newcomerIds);
     if (!ids.begin(key, done, clock.monotonic())) return;
     this.options.log.debug('frame received', { kind: frame.kind });
+    this.reached('received');
     this.run(frame, signer, (outcome) => {
       this.count(frame, outcome);
       ids.finish(key, outcome);
@@ -85,9 +86,14 @@ export class Pusher {
       finish(push);
       return;
     }
+    this.reached('admitted');
     this.options.log.debug('push sent', { kind: frame.kind });
+    const since = this.options.clock.monotonic();
     this.options.engine.send(push).then(
-      (result) => finish(this.conclude(result, open, signer)),
+      (result) => {
+        this.answered(result, since);
+        finish(this.conclude(result, open, signer));
+      },
       () => finish(this.conclude({ kind: 'unavailable', reason: 'provider-down' }, open, signer)),
     );
   }
@@ -128,6 +134,18 @@ export class Pusher {
     const capability = result.kind === 'accepted' ? this.renewal(open) : undefined;
     wipe(open.plaintext);
     return capability === undefined ? outcome : { ...outcome, capability };
+  }
+
+  private reached(milestone: Milestone): void {
+    this.options.metrics.milestones_total.inc({ milestone });
+  }
+
+  /** Counts and times what Apple itself said; a push that found no connection or no room had no answer. */
+  private answered(result: ApnsResult, since: number): void {
+    const isApples = result.kind !== 'unavailable' && !(result.kind === 'later' && result.reason === 'load');
+    if (!isApples) return;
+    this.reached('answered');
+    this.options.metrics.frame_seconds.observe((this.options.clock.monotonic() - since) / 1000);
   }
 
   /** No renewal is no reason to fail a push: the next one tries again. */
