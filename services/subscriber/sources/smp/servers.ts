@@ -19,6 +19,8 @@ export interface Server {
   readonly proven: Set<string>;
   /** How many spellings lead here. */
   spellings: number;
+  /** Until then (monotonic) sessions are ordinary ones: it does not want our service certificate. */
+  ordinaryUntilMs: number;
 }
 
 interface Spelling {
@@ -131,7 +133,7 @@ export class ServerTable {
     if (this.servers.size >= this.limits.servers) return undefined;
     const { hosts, keyHash } = copied(address);
     const server = this.servers.add((number) => {
-      return { number, keyHash, port, hosts, proven: new Set<string>(), spellings: 0 };
+      return { number, keyHash, port, hosts, proven: new Set<string>(), spellings: 0, ordinaryUntilMs: 0 };
     });
     const key = identity(keyHash, port);
     this.byIdentity.set(key, (this.byIdentity.get(key) ?? new Set()).add(server));

@@ -4,6 +4,7 @@
  */
 import type { Crypto } from '../../../../shared/crypto/crypto.js';
 import type { Clock } from '../../../../shared/run/clock.js';
+import type { Log } from '../../../../shared/run/log.js';
 import type { ServerAddress, SmpQueue } from '../../../../shared/smp/address.js';
 import { ID_SIZE, KEY_HASH_SIZE, SMP_ALPN, SMP_BLOCK_SIZE } from '../../../../shared/smp/constants.js';
 import type { AuthAlgorithm, Key } from '../../../../shared/smp/keys.js';
@@ -15,6 +16,7 @@ import { Gate } from './gate.js';
 import type { SmpMetrics } from './metrics.js';
 import { QueueTable } from './queues.js';
 import { MAX_NUMBERS, portOf, type Server, type ServerLimits, ServerTable } from './servers.js';
+import type { ServiceIdentity } from './service-identity.js';
 import { Session } from './session.js';
 import { tlsDial } from './tls-transport.js';
 import type { Dial } from './transport.js';
@@ -38,7 +40,10 @@ export interface SmpSourceOptions {
   readonly crypto: Crypto;
   readonly clock: Clock;
   readonly sink: SourceSink;
+  readonly log: Log;
   readonly metrics: SmpMetrics;
+  /** Whose certificate servers that ask for one get; without it every queue is subscribed by itself. */
+  readonly service?: ServiceIdentity | undefined;
   /** Ranges of network addresses that may be dialled beside the public Internet. */
   readonly allow?: readonly string[];
   readonly limits?: Partial<SmpLimits>;
@@ -54,28 +59,33 @@ export class SmpSource implements Source<SmpQueue, NotifierKey> {
   private readonly followers = new Map<Server, Follower>();
   private readonly shared: FollowerShared;
   private connections = 0;
+  private associated = 0;
   private closed = false;
 
   constructor(options: SmpSourceOptions) {
-    const { crypto, clock, sink, metrics } = options;
+    const { crypto, clock, sink, log, metrics, service } = options;
     const { queues = DEFAULT_QUEUES, servers = DEFAULT_SERVERS } = options.limits ?? {};
     const spellings = options.limits?.spellings ?? Math.min(2 * servers, MAX_NUMBERS);
     this.options = options;
     this.guard = new AddressGuard(options.allow);
     this.queues = new QueueTable(crypto, queues);
     this.servers = new ServerTable({ servers, spellings });
-    const dial = options.dial ?? tlsDial({ guard: this.guard, blockSize: SMP_BLOCK_SIZE, alpn: SMP_ALPN });
+    const tls = { blockSize: SMP_BLOCK_SIZE, alpn: SMP_ALPN, certificate: service?.tls };
+    const dial = options.dial ?? tlsDial({ guard: this.guard, ...tls });
     this.shared = {
+      crypto,
       clock,
+      log,
       sink,
       metrics,
       queues: this.queues,
       turns: new Turns(),
       gate: new Gate(STRANGERS_AT_ONCE),
-      connect: createConnect({ crypto, clock, dial }),
+      connect: createConnect({ crypto, clock, dial, service }),
       openSession: (link, events) => new Session(link, this.queues, { crypto, clock, metrics }, events),
       random: () => new DataView(crypto.randomBytes(4).buffer).getUint32(0) / 2 ** 32,
       linked: (up) => this.linked(up),
+      associated: (by) => this.countAssociated(by),
       ended: (follower) => this.ended(follower),
     };
   }
@@ -169,6 +179,11 @@ export class SmpSource implements Source<SmpQueue, NotifierKey> {
   private linked(up: boolean): void {
     this.connections += up ? 1 : -1;
     this.options.metrics.smp_connections.set(this.connections);
+  }
+
+  private countAssociated(by: 1 | -1): void {
+    this.associated += by;
+    this.options.metrics.smp_associated_queues.set(this.associated);
   }
 
   private count(): void {

@@ -4,7 +4,13 @@
  */
 import { constants } from 'node:crypto';
 import { lookup } from 'node:dns';
-import { connect, createSecureContext, type DetailedPeerCertificate, type TLSSocket } from 'node:tls';
+import {
+  connect,
+  createSecureContext,
+  type DetailedPeerCertificate,
+  type SecureContextOptions,
+  type TLSSocket,
+} from 'node:tls';
 import { BlockReader } from '../../../../shared/smp/block.js';
 import { type AddressGuard, ForbiddenAddressError, type Resolve } from './address-guard.js';
 import { isOnion } from './servers.js';
@@ -13,15 +19,15 @@ import type { Dial, Transport, TransportEvents } from './transport.js';
 const KEEP_ALIVE_MS = 30_000;
 const MAX_CHAIN = 5;
 
-/** One context for all connections: it saves 10 KB a connection. TLS 1.2 only for peers that have nothing newer. */
-const secureContext = createSecureContext({
+/** TLS 1.2 only for peers that have nothing newer. */
+const TLS: SecureContextOptions = {
   minVersion: 'TLSv1.2',
   ciphers: 'TLS_CHACHA20_POLY1305_SHA256:ECDHE-ECDSA-CHACHA20-POLY1305',
   sigalgs: 'ed448:ed25519',
   ecdhCurve: 'X448:X25519',
   // Older servers do not signal secure renegotiation (guide B.1); connections here never renegotiate.
   secureOptions: constants.SSL_OP_LEGACY_SERVER_CONNECT | constants.SSL_OP_NO_RENEGOTIATION,
-});
+};
 
 export interface TlsDialOptions {
   readonly guard: AddressGuard;
@@ -31,11 +37,16 @@ export interface TlsDialOptions {
   readonly alpn: string | undefined;
   /** Resolves names; the system's resolver unless a test says otherwise. */
   readonly resolve?: Resolve;
+  /** The service's certificate and key, PEM, for connections that are made as a service. */
+  readonly certificate?: { readonly cert: string; readonly key: string } | undefined;
 }
 
 /** Dials over TCP and TLS. Rejects with `ForbiddenAddressError` where the guard refuses. */
-export function tlsDial({ guard, blockSize, alpn, resolve = lookup }: TlsDialOptions): Dial {
-  return ({ host, port }, signal) =>
+export function tlsDial({ guard, blockSize, alpn, resolve = lookup, certificate }: TlsDialOptions): Dial {
+  // One context for all connections of a kind: it saves 10 KB a connection.
+  const ordinary = createSecureContext(TLS);
+  const service = certificate && createSecureContext({ ...TLS, ...certificate });
+  return ({ host, port, asService }, signal) =>
     new Promise((done, fail) => {
       if (isOnion(host)) return fail(new Error('needs a proxy')); // DNS must not see the name (RFC 7686)
       if (guard.refuses(host)) return fail(new ForbiddenAddressError());
@@ -45,7 +56,7 @@ export function tlsDial({ guard, blockSize, alpn, resolve = lookup }: TlsDialOpt
         lookup: guard.lookup(resolve),
         servername: '', // no SNI: it would lead to the web server on the same port (guide B.4)
         rejectUnauthorized: false,
-        secureContext,
+        secureContext: asService && service ? service : ordinary,
         ...(alpn !== undefined && { ALPNProtocols: [alpn] }),
       });
       const abort = (): void => void socket.destroy(new Error('given up'));
@@ -86,6 +97,7 @@ function peerChain(socket: TLSSocket): Uint8Array[] {
 class TlsTransport implements Transport {
   readonly sessionId: Uint8Array;
   readonly chain: readonly Uint8Array[];
+  readonly asksCertificate: boolean;
   private readonly socket: TLSSocket;
   private readonly reader: BlockReader;
   /** Blocks that came while paused: those of one read, for no other is made. */
@@ -97,6 +109,8 @@ class TlsTransport implements Transport {
     this.socket = socket;
     this.sessionId = Uint8Array.from(sessionId);
     this.chain = peerChain(socket);
+    // A client shares signature algorithms with its peer only where that one asked for a certificate.
+    this.asksCertificate = socket.getSharedSigalgs().length > 0;
     this.reader = new BlockReader(blockSize);
     socket.on('error', () => {}); // 'close' follows
     socket.on('close', () => this.events?.closed());
