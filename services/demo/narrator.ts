@@ -1,10 +1,11 @@
 /** The demo's words. In a terminal with colours; in a pipe the same lines without. */
+import { table } from '../../shared/run/table.js';
 import type { PushDelivery } from './apns-control.js';
 import type { Letter } from './end-to-end.js';
 import { HOPS, type Hop } from './journey.js';
 import type { Knowledge } from './knowledge.js';
 import type { Milestones } from './milestones.js';
-import { type Screen, table } from './screen.js';
+import type { Screen } from './screen.js';
 
 /** What may break in the middle. */
 export type FaultName = 'apns-down' | 'gateway-restart' | 'smp-restart';

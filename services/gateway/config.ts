@@ -10,6 +10,7 @@ import {
   nameField,
   observeSection,
 } from '../../shared/run/config-fields.js';
+import { controlSection } from '../../shared/run/control.js';
 
 const publicKey = z
   .string()
@@ -64,6 +65,8 @@ export const gatewayConfigSchema = z
     tls: tls.optional(),
     observe: observeSection(9601),
     log: logSection,
+    /** Unix socket for `porchlight explain`; beside the identity key unless given. */
+    control: controlSection,
     subscribers: z
       .strictObject({
         /** `open`: whoever signs; `listed`: the keys below and no others. */

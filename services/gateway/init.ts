@@ -90,6 +90,10 @@ listen = ${toml(`127.0.0.1:${extras.observePort ?? 9601}`)}
 level = ${toml(extras.test ? 'debug' : 'info')}
 format = ${toml(extras.test ? 'json' : 'text')}
 
+[control]
+# Where "porchlight explain" asks; only the user that runs the service can. By default beside the identity key.
+socket = ${at('control.sock')}
+
 [subscribers]
 # open: whoever signs its requests; listed: only the keys below (base64url of the subscriber's public key).
 mode = "open"
