@@ -5,6 +5,8 @@ import { loadCrypto } from '../../shared/crypto/load.js';
 import { subscriberTag } from '../../shared/relay/identity.js';
 import { type Clock, systemClock } from '../../shared/run/clock.js';
 import { ConfigError } from '../../shared/run/config.js';
+import { controlPath, startControl } from '../../shared/run/control.js';
+import { inventoryCommand } from '../../shared/run/inventory.js';
 import type { Log } from '../../shared/run/log.js';
 import { Metrics } from '../../shared/run/metrics.js';
 import { startObserving } from '../../shared/run/observe.js';
@@ -13,6 +15,7 @@ import { loadIdentity } from './clients/identity.js';
 import { type NtfListener, startNtfListener } from './clients/listener.js';
 import { clientMetrics } from './clients/metrics.js';
 import type { SubscriberConfig } from './config.js';
+import { SUBSCRIBER_HOLDINGS } from './inventory.js';
 import type { GatewayLink } from './outbound/gateway-link.js';
 import { createGatewayLink } from './outbound/link.js';
 import { linkMetrics } from './outbound/metrics.js';
@@ -20,7 +23,9 @@ import { MemoryRegistry } from './registry/memory-registry.js';
 import { registryMetrics } from './registry/metrics.js';
 import { smpAddressForm } from './registry/smp-address-form.js';
 import { smpMetrics } from './sources/smp/metrics.js';
+import { loadServiceIdentity } from './sources/smp/service-identity.js';
 import { type NotifierKey, SmpSource } from './sources/smp/source.js';
+import { traceCommand } from './trace.js';
 import { createWakeEngine } from './wake/engine.js';
 import { wakeMetrics } from './wake/metrics.js';
 
@@ -68,6 +73,7 @@ export async function startSubscriber(config: SubscriberConfig, deps: Subscriber
     ...base,
     sink: registry,
     metrics: metrics.add(smpMetrics),
+    service: serviceOf(config, crypto),
     allow: config.smp.allow_networks,
     limits: { queues: config.limits.subscriptions, servers: config.smp.max_servers },
   });
@@ -76,16 +82,24 @@ export async function startSubscriber(config: SubscriberConfig, deps: Subscriber
     metrics: metrics.add(wakeMetrics),
     devices: registry,
     queues: registry,
-    listeners: config.listeners.map(({ name, gateway, profile, mode, coalesce_ms }) => ({
-      name,
-      link: links.get(gateway)!,
-      profile,
-      mode,
-      coalesceMs: coalesce_ms,
+    listeners: config.listeners.map((listener) => ({
+      name: listener.name,
+      link: links.get(listener.gateway)!,
+      profile: listener.profile,
+      mode: listener.mode,
+      class: listener.class,
+      coalesceMs: listener.coalesce_ms,
+      delayMs: listener.delay_ms,
     })),
     limits: { devices: config.limits.devices, mailboxEntries: config.limits.mailbox_entries },
   });
   registry.connect(source, wake);
+
+  const commands = {
+    inventory: inventoryCommand(metrics, SUBSCRIBER_HOLDINGS),
+    trace: traceCommand({ clock, wake, holderOf: (queue) => registry.holderOf(queue) }),
+  };
+  const control = await startControl({ path: controlPath(config), commands, clock, log });
 
   const clients = {
     ...base,
@@ -122,7 +136,11 @@ export async function startSubscriber(config: SubscriberConfig, deps: Subscriber
       await source.close();
       wake.close();
       registry.close();
-      await Promise.all([...[...links.values()].map((link) => link.close()), observing.close()]);
+      await Promise.all([
+        ...[...links.values()].map((link) => link.close()),
+        observing.close(),
+        control.close(),
+      ]);
     },
   };
 }
@@ -135,6 +153,14 @@ function identityOf(listener: ListenerConfig, crypto: Crypto): ReturnType<typeof
     certificate: listener.certificate,
     privateKey: listener.private_key,
   });
+}
+
+function serviceOf(
+  { smp }: SubscriberConfig,
+  crypto: Crypto,
+): ReturnType<typeof loadServiceIdentity> | undefined {
+  const file = smp.service_certificate;
+  return file === undefined ? undefined : loadServiceIdentity(crypto, file);
 }
 
 type LinkBase = Omit<Parameters<typeof createGatewayLink>[0], 'address' | 'tls'>;

@@ -71,7 +71,7 @@ test('told entries are filler for an hour', async () => {
 });
 
 test('inside the coalescing window signals wait and ride together', async () => {
-  const rig = wakeRig(crypto, { coalesceMs: 300 });
+  const rig = wakeRig(crypto, { style: { coalesceMs: 300 } });
   const device = await rig.active(1);
   rig.link.rule = () => ACCEPTED;
   rig.signal(device, 1);
