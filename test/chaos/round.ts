@@ -16,8 +16,9 @@ const OPENING_EVERY = 12;
 /** In real time; a round that needs longer has failed. */
 const BREAKING_MS = 40_000;
 const SETTLE_MS = 40_000;
-/** How long the world runs in real time between two leaps. */
+/** How long the world runs in real time between two leaps, at first and at most: a leap ends what is under way. */
 const BREATH_MS = 60;
+const LONG_BREATH_MS = 2_500;
 /** Time that passes while the untold are waited for: back-offs first, then whole hours of budgets. */
 const LEAPS_MS = [500, 1_000, 3_000, 10_000, 30_000, 60_000, 60_000, 300_000];
 const HOUR_MS = 3_600_000;
@@ -103,8 +104,10 @@ async function happen(
 async function settle(world: ChaosWorld): Promise<boolean> {
   const isDone = (): boolean => world.isSettled && world.accountant.untold().length === 0;
   const end = systemClock.monotonic() + SETTLE_MS;
-  for (let n = 0; !(await holdsWithin(BREATH_MS, isDone)); n++) {
+  let breath = BREATH_MS;
+  for (let n = 0; !(await holdsWithin(breath, isDone)); n++) {
     if (systemClock.monotonic() > end) return false;
+    if (n >= LEAPS_MS.length) breath = Math.min(2 * breath, LONG_BREATH_MS);
     await world.leap(LEAPS_MS[n] ?? HOUR_MS);
   }
   return true;
