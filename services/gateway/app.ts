@@ -71,11 +71,11 @@ export async function startGateway(config: GatewayConfig, deps: GatewayDeps): Pr
   const metrics = new Metrics('porchlight_gateway_');
   const base = { crypto, clock, log, metrics };
   const parts = assemble(config, { ...base, handles: metrics.add(gatewayMetrics) }, deps.engine);
+  const inventory = inventoryCommand(metrics, gatewayHoldings(config.keys.length), parts.measure);
+  const control = await startControl({ path: controlPath(config), commands: { inventory }, clock, log });
   const listener = await startListener({ ...parts, listen: config.listen, metrics: parts.handles });
   const { listen } = config.observe;
   const observing = await startObserving({ listen, metrics, notReady: parts.notReady });
-  const inventory = inventoryCommand(metrics, gatewayHoldings(config.keys.length), parts.measure);
-  const control = await startControl({ path: controlPath(config), commands: { inventory }, clock, log });
   const { fingerprint } = parts;
   log.info('listening', {
     listen: formatListen({ ...config.listen, port: listener.port }),

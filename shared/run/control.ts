@@ -105,6 +105,7 @@ async function listen(server: Server, path: string): Promise<void> {
     process.umask(before);
   }
   await listening;
+  server.unref(); // it never keeps a service alive that could not start
   chmodSync(path, ONLY_OWNER);
 }
 
