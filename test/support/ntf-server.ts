@@ -67,6 +67,7 @@ export const testFacts = (
   identityKey: randomBytes(32),
   sealing: { keyId: randomBytes(4), publicKey: sealingKey },
   apps: new Map([[TOPIC, environments]]),
+  profiles: new Map([[TOPIC, ['simplex']]]),
 });
 
 export const startTestNtfServer = (options?: TestNtfServerOptions): Promise<TestNtfServer> =>

@@ -14,6 +14,8 @@ export interface GatewayFacts {
   readonly sealing: { readonly keyId: Uint8Array; readonly publicKey: Uint8Array };
   /** Topic → environments that the gateway serves. */
   readonly apps: ReadonlyMap<string, readonly Environment[]>;
+  /** Topic → forms in which it renders that app's pushes. */
+  readonly profiles: ReadonlyMap<string, readonly string[]>;
 }
 
 /** An endpoint of the gateway said no; `code` is one of relay.md §6, or `no-answer` when it could not be asked. */

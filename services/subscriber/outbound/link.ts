@@ -147,5 +147,6 @@ function factsOf(statements: Statements, now: number): GatewayFacts | undefined 
   const sealing = statement && currentSealingKey(statement, now);
   if (statement === undefined || sealing === undefined) return undefined;
   const apps = new Map(statement.apps.map((app) => [app.topic, app.environments]));
-  return { identityKey: statement.identityKey, sealing, apps };
+  const profiles = new Map(statement.apps.map((app) => [app.topic, app.profiles]));
+  return { identityKey: statement.identityKey, sealing, apps, profiles };
 }
