@@ -44,6 +44,7 @@ const STOPS: readonly (readonly [string, string, string, readonly string[]])[] =
 ];
 
 const HOPS: readonly (readonly [string, string])[] = [
+  ['subscriber: received → sealed', `${SUBSCRIBER}wake_seal_seconds`],
   ['subscriber: sealed → answered', `${SUBSCRIBER}link_answer_seconds`],
   ['gateway: frame received → answered by Apple', `${GATEWAY}frame_seconds`],
 ];
