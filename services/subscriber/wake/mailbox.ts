@@ -52,7 +52,9 @@ export class Mailbox {
 
   /** Untold entries that the push under way carries. */
   get untoldInFlight(): number {
-    return [...this.rows()].slice(this.told).filter((row) => this.pool.isInFlight(row)).length;
+    let count = 0;
+    for (const row of this.untoldRows()) if (this.pool.isInFlight(row)) count++;
+    return count;
   }
 
   get hasFlags(): boolean {
@@ -91,7 +93,7 @@ export class Mailbox {
   /** Servers of the untold entries, or of those among them that the push in flight carries; each once. */
   untoldServers(inFlight = false): number[] {
     const servers = new Set<number>();
-    for (const row of [...this.rows()].slice(this.told)) {
+    for (const row of this.untoldRows()) {
       if (!inFlight || this.pool.isInFlight(row)) servers.add(this.pool.server(row));
     }
     return [...servers];
@@ -99,7 +101,7 @@ export class Mailbox {
 
   /** The queue of the oldest untold entry. */
   get oldestUntold(): number | undefined {
-    const [row] = [...this.rows()].slice(this.told);
+    const [row] = this.untoldRows();
     return row === undefined ? undefined : this.pool.ref(row);
   }
 
@@ -138,7 +140,7 @@ export class Mailbox {
 
   /** Drops the oldest untold entry, which can't be sent; the overflow flag makes up for it. */
   dropUnsendable(): void {
-    const [row] = [...this.rows()].slice(this.told);
+    const [row] = this.untoldRows();
     if (row === undefined) return;
     this.overflow = true;
     this.changed();
@@ -195,6 +197,12 @@ export class Mailbox {
 
   private *rows(): Generator<number> {
     for (let row = this.head; row !== NO_ENTRY; row = this.pool.next(row)) yield row;
+  }
+
+  /** Told ones are a prefix. */
+  private *untoldRows(): Generator<number> {
+    let place = 0;
+    for (const row of this.rows()) if (place++ >= this.told) yield row;
   }
 
   private append(row: number): void {

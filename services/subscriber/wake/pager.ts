@@ -219,8 +219,10 @@ export class Pager implements Waiting {
 
   /** When the servers with untold signals may cause a push; no waiting for others' sake where there are none. */
   private shareAt(kind: PushKind, now: number): number {
+    const { shares } = this.allowance;
+    if (!shares.isUsedUp(kind, now)) return LONG_AGO;
     const servers = this.mailbox.untoldServers();
-    const at = this.allowance.shares.readyAt(kind, servers);
+    const at = shares.readyAt(kind, servers);
     if (at <= now || servers.length > 1) return at;
     return this.route.isOnlyServer(this.mailbox.oldestUntold!) ? LONG_AGO : at;
   }

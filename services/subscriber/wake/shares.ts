@@ -20,9 +20,14 @@ const LONG_AGO = Number.NEGATIVE_INFINITY;
 export class Shares {
   private shares: Share[] = [];
 
+  /** Whether some server has used up its half: rarely, so that this is asked first. */
+  isUsedUp(kind: PushKind, now: number): boolean {
+    const rate = half(PUSH_RULES[kind].rate);
+    return this.shares.some((share) => share.kind === kind && readyAt(rate, share.fullAt) > now);
+  }
+
   /** When one of these servers may cause a push of this kind. */
   readyAt(kind: PushKind, servers: readonly number[]): number {
-    if (this.shares.length === 0 || servers.length === 0) return LONG_AGO;
     const rate = half(PUSH_RULES[kind].rate);
     const fullAt = (server: number): number => this.find(kind, server)?.fullAt ?? LONG_AGO;
     return Math.min(...servers.map((server) => readyAt(rate, fullAt(server))));
