@@ -42,10 +42,11 @@ export interface RoundPlan {
 /** Draws everything that will happen. */
 export function planRound(random: Random, lines: number): RoundPlan {
   const opening = random.between(1, OPENING_EVERY) === 1 ? random.pick(OPENING_FAULTS) : undefined;
+  const possible = opening ? FAULTS.filter(({ losesUnfollowed }) => !losesUnfollowed) : FAULTS;
   const faults: PlannedFault[] = [];
   for (let n = random.between(1, MAX_FAULTS); n > 0; n--) {
     const planned = {
-      fault: random.pick(FAULTS),
+      fault: random.pick(possible),
       atMs: random.between(0, TRAFFIC_MS),
       forMs: random.between(20, MAX_FAULT_MS),
     };

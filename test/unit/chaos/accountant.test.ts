@@ -85,4 +85,10 @@ describe('plans', () => {
     for (const hop of [...hops, 'gateway – Apple:', 'Apple:', 'subscriber:', 'phone – subscriber:'])
       assert.ok(words.includes(hop), hop);
   });
+
+  test('no server crashes while nobody follows its queues yet', () => {
+    const plans = Array.from({ length: 2_000 }, (_, seed) => plan(seed)).filter(({ opening }) => opening);
+    assert.ok(plans.length > 50);
+    for (const { faults } of plans) assert.ok(!faults.some(({ fault }) => fault.losesUnfollowed));
+  });
 });
