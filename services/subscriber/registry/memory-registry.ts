@@ -276,7 +276,7 @@ export class MemoryRegistry<Address, Credentials>
     if (isNewServer && !this.mayBringServer(record)) return this.refuse('servers', 'servers');
     const row = this.subscriptions.add(record, hash);
     if (row === undefined) return this.refuse('full', 'full');
-    const followed = this.source.follow(address, credentials, row);
+    const followed = this.source.follow(address, credentials, row, record.slot);
     if ('refused' in followed) {
       this.subscriptions.remove(record, row);
       return this.refuse(followed.refused, followed.refused);

@@ -39,6 +39,8 @@ export interface Link {
 export interface Peer {
   readonly keyHash: Uint8Array;
   readonly port: number;
+  /** See `DialOptions`. */
+  readonly circuit: string | undefined;
   /** Until then (monotonic) it gets no service certificate. */
   readonly ordinaryUntilMs: number;
 }
@@ -77,11 +79,14 @@ export function createConnect(options: ConnectOptions): Connect {
 
 async function attempt(
   options: ConnectOptions,
-  { keyHash, port }: Peer,
+  { keyHash, port, circuit }: Peer,
   host: string,
   signal: AbortSignal,
 ): Promise<Link> {
-  const transport = await options.dial({ host, port, asService: options.service !== undefined }, signal);
+  const transport = await options.dial(
+    { host, port, circuit, asService: options.service !== undefined },
+    signal,
+  );
   try {
     const hello = readHello(await nextBlock(transport, signal));
     return await shakeHands(options, transport, hello, keyHash, signal);

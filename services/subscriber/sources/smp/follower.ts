@@ -9,7 +9,7 @@ import type { Link } from './connector.js';
 import { Dialler, type DiallerShared } from './dialler.js';
 import { FLAG, type QueueTable } from './queues.js';
 import { LATER_MS, LIST, LISTS, RowLists } from './row-lists.js';
-import type { Server } from './servers.js';
+import { type Server, SHARED } from './servers.js';
 import type { LossCause, Session, SessionEvents } from './session.js';
 import type { Answer } from './statuses.js';
 import type { Turns } from './turns.js';
@@ -384,13 +384,17 @@ export class Follower implements SessionEvents {
     if (queues.setStatus(row, status)) sink.status(queues.ref(row), status);
   }
 
-  /** No queues are left. A server that never proved itself is forgotten at once, another a little later. */
+  /**
+   * No queues are left. A server that never proved itself is forgotten at once, another a little later; also at once
+   * where the next queue may be of somebody who must not share the connection.
+   */
   private emptied(): void {
     const end = (): void => {
       this.stop();
       this.shared.ended(this);
     };
-    if (this.dialler.known) this.linger = this.shared.clock.after(LINGER_MS, end);
+    if (this.dialler.known && this.server.unit === SHARED)
+      this.linger = this.shared.clock.after(LINGER_MS, end);
     else end();
   }
 }

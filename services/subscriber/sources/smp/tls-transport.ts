@@ -5,16 +5,18 @@
 import { constants } from 'node:crypto';
 import { lookup } from 'node:dns';
 import {
+  type ConnectionOptions,
   connect,
   createSecureContext,
   type DetailedPeerCertificate,
   type SecureContextOptions,
   type TLSSocket,
 } from 'node:tls';
+import { connectThroughSocks, type Endpoint } from '../../../../shared/run/socks5.js';
 import { BlockReader } from '../../../../shared/smp/block.js';
 import { type AddressGuard, ForbiddenAddressError, type Resolve } from './address-guard.js';
 import { isOnion } from './servers.js';
-import type { Dial, Transport, TransportEvents } from './transport.js';
+import type { Dial, DialOptions, Transport, TransportEvents } from './transport.js';
 
 const KEEP_ALIVE_MS = 30_000;
 const MAX_CHAIN = 5;
@@ -39,42 +41,69 @@ export interface TlsDialOptions {
   readonly resolve?: Resolve;
   /** The service's certificate and key, PEM, for connections that are made as a service. */
   readonly certificate?: { readonly cert: string; readonly key: string } | undefined;
+  /** The SOCKS5 proxy through which everything goes; names are resolved by it. */
+  readonly proxy?: Endpoint | undefined;
 }
 
-/** Dials over TCP and TLS. Rejects with `ForbiddenAddressError` where the guard refuses. */
-export function tlsDial({ guard, blockSize, alpn, resolve = lookup, certificate }: TlsDialOptions): Dial {
+/** Dials over TCP and TLS. Rejects with `ForbiddenAddressError` where the guard refuses, and `SocksError`. */
+export function tlsDial(options: TlsDialOptions): Dial {
+  const { guard, blockSize, alpn, certificate, proxy } = options;
   // One context for all connections of a kind: it saves 10 KB a connection.
   const ordinary = createSecureContext(TLS);
   const service = certificate && createSecureContext({ ...TLS, ...certificate });
-  return ({ host, port, asService }, signal) =>
-    new Promise((done, fail) => {
-      if (isOnion(host)) return fail(new Error('needs a proxy')); // DNS must not see the name (RFC 7686)
-      if (guard.refuses(host)) return fail(new ForbiddenAddressError());
-      const socket = connect({
-        host: bare(host),
-        port,
-        lookup: guard.lookup(resolve),
-        servername: '', // no SNI: it would lead to the web server on the same port (guide B.4)
-        rejectUnauthorized: false,
-        secureContext: asService && service ? service : ordinary,
-        ...(alpn !== undefined && { ALPNProtocols: [alpn] }),
-      });
-      const abort = (): void => void socket.destroy(new Error('given up'));
-      signal.addEventListener('abort', abort, { once: true });
-      socket.setNoDelay(true);
-      socket.setKeepAlive(true, KEEP_ALIVE_MS);
-      socket.once('error', fail);
-      socket.once('close', () => fail(new Error('closed'))); // no effect once done
-      socket.once('secureConnect', () => {
-        signal.removeEventListener('abort', abort);
-        const sessionId = socket.getFinished();
-        // Belt and braces: whatever led here, this is the address that was dialled.
-        if (!guard.permits(socket.remoteAddress ?? '')) socket.destroy(new ForbiddenAddressError());
-        else if (sessionId) done(new TlsTransport(socket, sessionId, blockSize));
-        else socket.destroy(new Error('no session'));
-      });
-      if (signal.aborted) abort();
+  return async (target, signal) => {
+    const way = proxy ? await throughProxy(guard, proxy, target, signal) : direct(options, target);
+    const secureContext = target.asService && service ? service : ordinary;
+    const socket = connect({
+      ...way,
+      servername: '', // no SNI: it would lead to the web server on the same port (guide B.4)
+      rejectUnauthorized: false,
+      secureContext,
+      ...(alpn !== undefined && { ALPNProtocols: [alpn] }),
     });
+    const sessionId = await handshake(socket, signal);
+    // Belt and braces: whatever led here, this is the address that was dialled.
+    if (proxy || guard.permits(socket.remoteAddress ?? ''))
+      return new TlsTransport(socket, sessionId, blockSize);
+    socket.destroy();
+    throw new ForbiddenAddressError();
+  };
+}
+
+function direct({ guard, resolve = lookup }: TlsDialOptions, { host, port }: DialOptions): ConnectionOptions {
+  if (isOnion(host)) throw new Error('needs a proxy'); // DNS must not see the name (RFC 7686)
+  if (guard.refuses(host)) throw new ForbiddenAddressError();
+  return { host: bare(host), port, lookup: guard.lookup(resolve) };
+}
+
+async function throughProxy(
+  guard: AddressGuard,
+  proxy: Endpoint,
+  { host, port, circuit }: DialOptions,
+  signal: AbortSignal,
+): Promise<ConnectionOptions> {
+  if (guard.refusesByProxy(host)) throw new ForbiddenAddressError();
+  const target = { host: bare(host), port };
+  return { socket: await connectThroughSocks({ proxy, target, isolation: circuit }, signal) };
+}
+
+/** The client's Finished message, once the peer's has come. */
+function handshake(socket: TLSSocket, signal: AbortSignal): Promise<Uint8Array> {
+  return new Promise((done, fail) => {
+    const abort = (): void => void socket.destroy(new Error('given up'));
+    signal.addEventListener('abort', abort, { once: true });
+    socket.setNoDelay(true);
+    socket.setKeepAlive(true, KEEP_ALIVE_MS);
+    socket.once('error', fail);
+    socket.once('close', () => fail(new Error('closed'))); // no effect once done
+    socket.once('secureConnect', () => {
+      signal.removeEventListener('abort', abort);
+      const sessionId = socket.getFinished();
+      if (sessionId) done(sessionId);
+      else socket.destroy(new Error('no session'));
+    });
+    if (signal.aborted) abort();
+  });
 }
 
 const bare = (host: string): string => (host.startsWith('[') ? host.slice(1, -1) : host);

@@ -34,6 +34,8 @@ export interface DialOptions {
   readonly port: number;
   /** Present the service's certificate, if the peer asks for one. */
   readonly asService?: boolean;
+  /** Connections with other names must not share a way through the proxy. */
+  readonly circuit?: string | undefined;
 }
 
 /** Opens a transport, up to a finished TLS handshake; no later than `signal` it gives up. */

@@ -58,7 +58,7 @@ async function connect(
   };
   const connector = createConnect({ crypto, clock: new VirtualClock(), dial: async () => transport });
   try {
-    const peer = { keyHash: identity.fingerprint, port: 1, ordinaryUntilMs: 0 };
+    const peer = { keyHash: identity.fingerprint, port: 1, circuit: undefined, ordinaryUntilMs: 0 };
     return { link: await connector(peer, 'host', new AbortController().signal), sent };
   } catch (error) {
     assert.ok(closed, 'the transport is closed');

@@ -73,7 +73,7 @@ async function open(recorded: Recording) {
   const identity = serviceIdentityFrom(pem);
   assert.equal(toHex(identity.certHash), toHex(unbase64(service!.certificateHash)));
   const connect = createConnect({ crypto: own, clock, dial: async () => transport, service: identity });
-  const peer = { keyHash: unbase64(given.keyHash), port: 1, ordinaryUntilMs: 0 };
+  const peer = { keyHash: unbase64(given.keyHash), port: 1, circuit: undefined, ordinaryUntilMs: 0 };
   const link = await connect(peer, 'host', new AbortController().signal);
   assert.deepEqual(sent.shift(), unbase64(handshake.clientHello));
   assert.deepEqual(link.service?.id, unbase64(service!.id));
