@@ -16,9 +16,11 @@ import { type NtfListener, startNtfListener } from './clients/listener.js';
 import { clientMetrics } from './clients/metrics.js';
 import type { SubscriberConfig } from './config.js';
 import { SUBSCRIBER_HOLDINGS } from './inventory.js';
+import { dialThrough } from './outbound/connector.js';
 import type { GatewayLink } from './outbound/gateway-link.js';
 import { createGatewayLink } from './outbound/link.js';
 import { linkMetrics } from './outbound/metrics.js';
+import { unreadyGateway } from './readiness.js';
 import { MemoryRegistry } from './registry/memory-registry.js';
 import { registryMetrics } from './registry/metrics.js';
 import { smpAddressForm } from './registry/smp-address-form.js';
@@ -74,6 +76,8 @@ export async function startSubscriber(config: SubscriberConfig, deps: Subscriber
     sink: registry,
     metrics: metrics.add(smpMetrics),
     service: serviceOf(config, crypto),
+    proxy: config.smp.socks_proxy,
+    isolation: config.smp.isolation,
     allow: config.smp.allow_networks,
     limits: { queues: config.limits.subscriptions, servers: config.smp.max_servers },
   });
@@ -125,7 +129,7 @@ export async function startSubscriber(config: SubscriberConfig, deps: Subscriber
   const observing = await startObserving({
     listen: config.observe.listen,
     metrics,
-    notReady: () => unreadyGateway(links),
+    notReady: () => unreadyGateway(links, config.listeners),
   });
 
   return {
@@ -167,21 +171,13 @@ type LinkBase = Omit<Parameters<typeof createGatewayLink>[0], 'address' | 'tls'>
 
 function openLinks(config: SubscriberConfig, base: LinkBase): Map<string, GatewayLink> {
   const links = new Map<string, GatewayLink>();
-  for (const { name, address, ca_file } of config.gateways) {
+  for (const { name, address, ca_file, socks_proxy } of config.gateways) {
+    const way = socks_proxy && { dial: dialThrough(socks_proxy) };
     try {
-      links.set(name, createGatewayLink({ ...base, address, tls: { caFile: ca_file } }));
+      links.set(name, createGatewayLink({ ...base, ...way, address, tls: { caFile: ca_file } }));
     } catch {
       throw new ConfigError([`gateways.${name}.ca_file: ${ca_file} cannot be read`]);
     }
   }
   return links;
-}
-
-/** A gateway that no statement has come from yet, or that takes no pushes now. */
-function unreadyGateway(links: ReadonlyMap<string, GatewayLink>): string | undefined {
-  for (const [name, link] of links) {
-    if (link.facts === undefined) return `gateway ${name} not reached`;
-    if (!link.available) return `gateway ${name} unavailable`;
-  }
-  return undefined;
 }

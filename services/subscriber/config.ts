@@ -22,12 +22,17 @@ const network = z
   .string()
   .regex(/^[0-9a-fA-F:.]+\/\d{1,3}$/, 'expected a network such as 10.0.0.0/8 or fd00::/8');
 
+/** `HOST:PORT` of a SOCKS5 proxy. */
+const socksProxy = listenField.optional();
+
 const gateway = z.strictObject({
   name: nameField,
   /** Where the gateway is and whose it is. */
   address: gatewayAddress,
   /** PEM file of a certificate authority to trust instead of the system's. */
   ca_file: z.string().optional(),
+  /** The way to it; a .onion gateway needs one. */
+  socks_proxy: socksProxy,
 });
 
 /** Unless `coalesce_ms` is set: stock clients want every push at once, apps on the SDK gain by fewer. */
@@ -61,6 +66,38 @@ const listener = listenerKeys.transform((keys) => ({
   coalesce_ms: keys.coalesce_ms ?? COALESCE_MS[keys.profile],
 }));
 
+interface Ways {
+  readonly smp: {
+    readonly isolation: string;
+    readonly socks_proxy?: unknown;
+    readonly service_certificate?: unknown;
+  };
+  readonly gateways: readonly {
+    readonly address: { readonly host: string };
+    readonly socks_proxy?: unknown;
+  }[];
+}
+
+/** What does not go together: path of the key, and what is expected. */
+function* proxyProblems({ smp, gateways }: Ways): Iterable<[path: (string | number)[], message: string]> {
+  if (smp.isolation !== 'shared' && smp.socks_proxy === undefined) {
+    yield [
+      ['smp', 'isolation'],
+      'expected smp.socks_proxy beside it: without a proxy all connections show one address',
+    ];
+  }
+  if (smp.isolation !== 'shared' && smp.service_certificate !== undefined) {
+    yield [
+      ['smp', 'service_certificate'],
+      'expected isolation = "shared": a certificate links all connections',
+    ];
+  }
+  for (const [i, { address, socks_proxy }] of gateways.entries()) {
+    if (!address.host.endsWith('.onion') || socks_proxy !== undefined) continue;
+    yield [['gateways', i, 'socks_proxy'], 'expected the address of a SOCKS5 proxy, which .onion needs'];
+  }
+}
+
 export const subscriberConfigSchema = z
   .strictObject({
     /** Ed25519 key, PKCS#8 PEM, mode 0600. */
@@ -77,6 +114,10 @@ export const subscriberConfigSchema = z
         max_servers: limitField(5_000, 65_536),
         /** PEM file, mode 0600, with a certificate and its key: subscribes all queues of a server by one command. */
         service_certificate: z.string().optional(),
+        /** The way to all messaging servers, and the only one to .onion hosts. */
+        socks_proxy: socksProxy,
+        /** Who shares connections, and so circuits of Tor: all, the queues of a device, nobody. */
+        isolation: z.enum(['shared', 'device', 'queue']).default('shared'),
       })
       .prefault({}),
     limits: z
@@ -105,6 +146,7 @@ export const subscriberConfigSchema = z
         message: 'expected the name of one of the gateways',
       });
     });
+    for (const [path, message] of proxyProblems(config)) context.addIssue({ code: 'custom', path, message });
     for (const key of ['gateways', 'listeners'] as const) {
       const names = config[key].map((item) => item.name);
       if (new Set(names).size === names.length) continue;

@@ -96,12 +96,20 @@ allow_networks = ${toml([...(extras.allowNetworks ?? [])])}
 # server that asks for one then knows this subscriber again, whatever its address, and after each restart. Not for two
 # processes at once: they would take the queues from each other.
 # service_certificate = ${at('service.pem')}
+# The way to all messaging servers, for example Tor; .onion hosts are reached by it only. It resolves their names, and
+# must itself refuse names that lead into a private network, as Tor does.
+# socks_proxy = "127.0.0.1:9050"
+# Who shares a connection, and so one of Tor's circuits: "shared" all, "device" the queues of a phone, "queue" nobody.
+# Others than "shared" cost a connection each; smp.max_servers bounds them.
+# isolation = "shared"
 
 # The gateway that holds the app's key for Apple's service.
 [[gateways]]
 name = "main"
 address = ${toml(gateway)}
 ${unless(ca === undefined, `# Certificate authority to trust instead of the system's.\nca_file = ${toml(resolve(ca ?? 'gateway-ca.crt'))}`)}
+# The way to it through a SOCKS5 proxy, for example Tor: it then does not see this machine's address.
+# socks_proxy = "127.0.0.1:9050"
 
 # Where phones connect: one table for one app of one gateway.
 [[listeners]]

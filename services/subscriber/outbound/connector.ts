@@ -7,6 +7,7 @@ import { connect as connectTls, type TLSSocket } from 'node:tls';
 import type { buildConnector } from 'undici';
 import type { Crypto } from '../../../shared/crypto/crypto.js';
 import type { Clock } from '../../../shared/run/clock.js';
+import { connectThroughSocks, type Endpoint } from '../../../shared/run/socks5.js';
 
 /** Opens a byte stream to a host: plain TCP here; through a SOCKS5 proxy where one is wanted. */
 export type Dial = (host: string, port: number, signal: AbortSignal) => Promise<Socket>;
@@ -51,6 +52,12 @@ export const dialTcp: Dial = (host, port, signal) =>
     socket.setKeepAlive(true, KEEP_ALIVE_MS);
     socket.once('connect', () => resolve(socket)).once('error', reject);
   });
+
+/** Dials through a SOCKS5 proxy, which also resolves the name. */
+export const dialThrough =
+  (proxy: Endpoint): Dial =>
+  (host, port, signal) =>
+    connectThroughSocks({ proxy, target: { host, port } }, signal);
 
 /** A connector for undici. Fails with `ConnectError` only. */
 export function createConnector(options: ConnectorOptions): buildConnector.connector {
