@@ -80,6 +80,12 @@ for (const [name, description] of [
     .action(async (options) => (await import('./commands/service.js')).runService(name, options));
 }
 
+program
+  .command('explain')
+  .description('what a running service holds: kinds and counts, never values')
+  .requiredOption('--config <file>', "the running service's configuration file")
+  .action(async (options) => (await import('./commands/explain.js')).explain(options));
+
 const simulate = program.command('simulate').description('run a stand-in of another party, on loopback');
 simulate
   .command('apns')

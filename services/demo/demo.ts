@@ -7,6 +7,7 @@ import { sleep, systemClock } from '../../shared/run/clock.js';
 import { Friend } from './friend.js';
 import { Journey } from './journey.js';
 import { measureKnowledge } from './knowledge.js';
+import { readMilestones } from './milestones.js';
 import { type FaultName, Narrator } from './narrator.js';
 import type { Invitation, PhoneReport } from './phone-reports.js';
 import type { Screen } from './screen.js';
@@ -70,6 +71,7 @@ export class Demo {
     const text = textOf(messages);
     this.narrator.knowledge(measureKnowledge(this.world, this.invitation!, text));
     this.narrator.applesView(await this.world.apple.accepted(this.invitation!.deviceToken));
+    this.narrator.milestones(await readMilestones(this.world.metricsPorts));
     this.narrator.end(this.opened.size, messages);
     if (!once) await this.goOn(messages + 1);
     return this.opened.size >= messages;

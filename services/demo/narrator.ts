@@ -1,9 +1,11 @@
 /** The demo's words. In a terminal with colours; in a pipe the same lines without. */
+import { table } from '../../shared/run/table.js';
 import type { PushDelivery } from './apns-control.js';
 import type { Letter } from './end-to-end.js';
 import { HOPS, type Hop } from './journey.js';
 import type { Knowledge } from './knowledge.js';
-import { type Screen, table } from './screen.js';
+import type { Milestones } from './milestones.js';
+import type { Screen } from './screen.js';
 
 /** What may break in the middle. */
 export type FaultName = 'apns-down' | 'gateway-restart' | 'smp-restart';
@@ -100,6 +102,17 @@ export class Narrator {
     for (const [kind, count] of kinds) this.screen.line(`  ${count} × ${kind}`);
     const last = pushes.at(-1)?.payload;
     if (last) this.screen.line(this.style('dim', `  the last one: ${last.slice(0, 190)}…`));
+    this.screen.line();
+  }
+
+  /** What the services counted, verification pushes included. */
+  milestones({ passed, stopped, hops }: Milestones): void {
+    this.say('bold', 'Milestones, counted by the services since they started');
+    for (const line of table(passed)) this.screen.line(`  ${line}`);
+    for (const line of table(stopped)) this.screen.line(`  ${this.style('red', 'stopped')}  ${line}`);
+    const header = ['hop', 'half of them', '95 %'];
+    const style = (cell: string, row: number) => (row === 0 ? this.style('dim', cell) : cell);
+    for (const line of table([header, ...hops], style)) this.screen.line(`  ${line}`);
     this.screen.line();
   }
 

@@ -38,6 +38,8 @@ export interface World {
   readonly messagingServer: string;
   /** Where each party listens. */
   readonly places: readonly (readonly [PartyName, string])[];
+  /** Where both services show their metrics. */
+  readonly metricsPorts: readonly number[];
   readonly party: (name: Exclude<PartyName, 'phone'>) => Child;
   readonly pid: (name: PartyName) => number | undefined;
   close(): Promise<void>;
@@ -132,6 +134,7 @@ export async function createWorld(events: WorldEvents): Promise<World> {
       ['gateway', `porchlight-gateway://…@${HOST}:${gateway}`],
       ['Apple', `https://${HOST}:${apns}`],
     ],
+    metricsPorts: [subscriberObserve!, gatewayObserve!],
     party: (name) => parties[name],
     pid: (name) => (name === 'phone' ? phone?.pid : parties[name].pid),
     close,

@@ -8,7 +8,9 @@ import { fromBase64url } from '../../shared/encoding/base64url.js';
 import { latin1 } from '../../shared/encoding/bytes.js';
 import { gatewayFingerprint, subscriberTag } from '../../shared/relay/identity.js';
 import { type Clock, systemClock, type Timer } from '../../shared/run/clock.js';
+import { controlPath, startControl } from '../../shared/run/control.js';
 import { readSecretFile, secretFolder, writeSecretFile } from '../../shared/run/files.js';
+import { inventoryCommand } from '../../shared/run/inventory.js';
 import { formatListen } from '../../shared/run/listen.js';
 import type { Log } from '../../shared/run/log.js';
 import { type MetricHandles, Metrics } from '../../shared/run/metrics.js';
@@ -28,6 +30,7 @@ import type { GatewayConfig } from './config.js';
 import { Admission } from './http/admission.js';
 import { type ListenerOptions, startListener } from './http/listener.js';
 import { createRoutes } from './http/routes.js';
+import { gatewayHoldings } from './inventory.js';
 import { Addresses } from './limits/addresses.js';
 import { DeviceLimits } from './limits/devices.js';
 import { FirstContacts } from './limits/first-contacts.js';
@@ -68,6 +71,8 @@ export async function startGateway(config: GatewayConfig, deps: GatewayDeps): Pr
   const metrics = new Metrics('porchlight_gateway_');
   const base = { crypto, clock, log, metrics };
   const parts = assemble(config, { ...base, handles: metrics.add(gatewayMetrics) }, deps.engine);
+  const inventory = inventoryCommand(metrics, gatewayHoldings(config.keys.length), parts.measure);
+  const control = await startControl({ path: controlPath(config), commands: { inventory }, clock, log });
   const listener = await startListener({ ...parts, listen: config.listen, metrics: parts.handles });
   const { listen } = config.observe;
   const observing = await startObserving({ listen, metrics, notReady: parts.notReady });
@@ -85,7 +90,7 @@ export async function startGateway(config: GatewayConfig, deps: GatewayDeps): Pr
       sampling.cancel();
       listener.stop();
       await parts.engine.close(CLOSE_GRACE_MS);
-      await Promise.all([listener.close(), observing.close()]);
+      await Promise.all([listener.close(), observing.close(), control.close()]);
       parts.forget();
     },
   };

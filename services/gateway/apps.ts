@@ -3,7 +3,9 @@ import type { Crypto } from '../../shared/crypto/crypto.js';
 import { type Bytes, latin1 } from '../../shared/encoding/bytes.js';
 import { appTag, type Environment } from '../../shared/relay/identity.js';
 import type { AppConfig } from './config.js';
-import { createSimplexProfile, type Profile } from './render/simplex.js';
+import type { Profile } from './render/bodies.js';
+import { createPorchlightProfile } from './render/porchlight.js';
+import { createSimplexProfile } from './render/simplex.js';
 
 export interface App {
   readonly topic: string;
@@ -11,6 +13,11 @@ export interface App {
   readonly profileName: AppConfig['profile'];
   readonly profile: Profile;
 }
+
+const PROFILES = {
+  simplex: createSimplexProfile,
+  porchlight: createPorchlightProfile,
+} as const satisfies Record<AppConfig['profile'], (config: AppConfig) => Profile>;
 
 export class Apps {
   readonly all: readonly App[];
@@ -22,7 +29,7 @@ export class Apps {
       topic: config.topic,
       environments: config.environments,
       profileName: config.profile,
-      profile: createSimplexProfile(config),
+      profile: PROFILES[config.profile](config),
     }));
     for (const app of this.all) this.byTag.set(latin1(appTag(crypto, app.topic)), app);
   }

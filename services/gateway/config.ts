@@ -11,6 +11,7 @@ import {
   nameField,
   observeSection,
 } from '../../shared/run/config-fields.js';
+import { controlSection } from '../../shared/run/control.js';
 
 const publicKey = z
   .string()
@@ -36,13 +37,15 @@ const app = z.strictObject({
   environments: z.array(z.enum(ENVIRONMENTS)).min(1).default(['production', 'sandbox']),
   /** Name of one of the keys. */
   key: nameField,
-  profile: z.enum(['simplex']).default('simplex'),
+  /** What the app opens: `simplex` for stock SimpleX apps, `porchlight` for those on the SDK. */
+  profile: z.enum(['simplex', 'porchlight']).default('simplex'),
   /** All that a phone shows when the app's extension could not open the push. */
   visible_text: z.string().min(1).max(200).default('Encrypted message or another app event'),
+  /** Apple's notification category; by default that of stock apps in profile `simplex`, none in `porchlight`. */
   category: z
     .string()
     .regex(/^[A-Za-z0-9._-]{1,64}$/, 'expected 1 to 64 of A-Z, a-z, 0-9, dot, - and _')
-    .default('NTF_CAT_CHECK_MESSAGE'),
+    .optional(),
 });
 
 const tls = z.strictObject({
@@ -63,6 +66,8 @@ export const gatewayConfigSchema = z
     tls: tls.optional(),
     observe: observeSection(9601),
     log: logSection,
+    /** Unix socket for `porchlight explain`; beside the identity key unless given. */
+    control: controlSection,
     subscribers: z
       .strictObject({
         /** `open`: whoever signs; `listed`: the keys below and no others. */

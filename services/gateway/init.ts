@@ -90,6 +90,10 @@ listen = ${toml(`127.0.0.1:${extras.observePort ?? 9601}`)}
 level = ${toml(extras.test ? 'debug' : 'info')}
 format = ${toml(extras.test ? 'json' : 'text')}
 
+[control]
+# Where "porchlight explain" asks; only the user that runs the service can. By default beside the identity key.
+socket = ${at('control.sock')}
+
 [subscribers]
 # open: whoever signs its requests; listed: only the keys below (base64url of the subscriber's public key).
 mode = "open"
@@ -107,8 +111,12 @@ team_id = ${toml(options.team ?? 'PUT-TEAMID')}
 topic = ${toml(options.topic)}
 environments = ${toml(environments)}
 key = "main"
+# What the app opens: "simplex" for SimpleX apps as they are, "porchlight" for apps made with Porchlight's SDK.
+profile = "simplex"
 # The words on the phone's screen when the app could not open the push. Nobody else chooses them.
 visible_text = "Encrypted message or another app event"
+# Apple's notification category; in profile simplex that of SimpleX apps unless set.
+# category = "MESSAGE"
 
 # A stand-in of Apple's service for tests (porchlight simulate apns). No app may name the environment "test" without it.
 ${unless(

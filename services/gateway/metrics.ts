@@ -1,13 +1,17 @@
 /** Metrics of the gateway's own parts. Labels are closed sets; none names a device, a subscriber or an app. */
 import { FRAME_KINDS, OUTCOMES, type OutcomeKind } from '../../shared/relay/batch.js';
 import { PROBLEM_CODES } from '../../shared/relay/problem.js';
-import type { MetricTable } from '../../shared/run/metrics.js';
+import { HOP_BUCKETS, type MetricTable } from '../../shared/run/metrics.js';
 
 const OUTCOME_KINDS = Object.keys(OUTCOMES) as OutcomeKind[];
 const REASONS = [...new Set(Object.values(OUTCOMES).flat())];
 
 export const ENDPOINTS = ['gateway', 'capabilities', 'prove', 'renew', 'push'] as const;
 export type EndpointName = (typeof ENDPOINTS)[number];
+
+/** In the order of a frame's way: come in, past capability and limits and given to the engine, answered by Apple. */
+export const MILESTONES = ['received', 'admitted', 'answered'] as const;
+export type Milestone = (typeof MILESTONES)[number];
 
 export const gatewayMetrics = {
   requests_total: {
@@ -19,6 +23,16 @@ export const gatewayMetrics = {
     kind: 'counter',
     help: 'Push frames by kind and outcome.',
     labels: { kind: FRAME_KINDS, outcome: OUTCOME_KINDS, reason: REASONS },
+  },
+  milestones_total: {
+    kind: 'counter',
+    help: 'Frames that came so far; where one ended before, frames_total says why.',
+    labels: { milestone: MILESTONES },
+  },
+  frame_seconds: {
+    kind: 'histogram',
+    help: "From a frame's arrival to Apple's answer; frames that never went to Apple are left out.",
+    buckets: HOP_BUCKETS,
   },
   connections_refused_total: { kind: 'counter', help: 'Connections closed because of address limits.' },
   connections: { kind: 'gauge', help: 'Open connections of subscribers.' },

@@ -5,6 +5,8 @@ import { loadCrypto } from '../../shared/crypto/load.js';
 import { subscriberTag } from '../../shared/relay/identity.js';
 import { type Clock, systemClock } from '../../shared/run/clock.js';
 import { ConfigError } from '../../shared/run/config.js';
+import { controlPath, startControl } from '../../shared/run/control.js';
+import { inventoryCommand } from '../../shared/run/inventory.js';
 import type { Log } from '../../shared/run/log.js';
 import { Metrics } from '../../shared/run/metrics.js';
 import { startObserving } from '../../shared/run/observe.js';
@@ -13,14 +15,19 @@ import { loadIdentity } from './clients/identity.js';
 import { type NtfListener, startNtfListener } from './clients/listener.js';
 import { clientMetrics } from './clients/metrics.js';
 import type { SubscriberConfig } from './config.js';
+import { SUBSCRIBER_HOLDINGS } from './inventory.js';
+import { dialThrough } from './outbound/connector.js';
 import type { GatewayLink } from './outbound/gateway-link.js';
 import { createGatewayLink } from './outbound/link.js';
 import { linkMetrics } from './outbound/metrics.js';
+import { unreadyGateway } from './readiness.js';
 import { MemoryRegistry } from './registry/memory-registry.js';
 import { registryMetrics } from './registry/metrics.js';
 import { smpAddressForm } from './registry/smp-address-form.js';
 import { smpMetrics } from './sources/smp/metrics.js';
+import { loadServiceIdentity } from './sources/smp/service-identity.js';
 import { type NotifierKey, SmpSource } from './sources/smp/source.js';
+import { traceCommand } from './trace.js';
 import { createWakeEngine } from './wake/engine.js';
 import { wakeMetrics } from './wake/metrics.js';
 
@@ -68,6 +75,9 @@ export async function startSubscriber(config: SubscriberConfig, deps: Subscriber
     ...base,
     sink: registry,
     metrics: metrics.add(smpMetrics),
+    service: serviceOf(config, crypto),
+    proxy: config.smp.socks_proxy,
+    isolation: config.smp.isolation,
     allow: config.smp.allow_networks,
     limits: { queues: config.limits.subscriptions, servers: config.smp.max_servers },
   });
@@ -76,16 +86,24 @@ export async function startSubscriber(config: SubscriberConfig, deps: Subscriber
     metrics: metrics.add(wakeMetrics),
     devices: registry,
     queues: registry,
-    listeners: config.listeners.map(({ name, gateway, profile, mode, coalesce_ms }) => ({
-      name,
-      link: links.get(gateway)!,
-      profile,
-      mode,
-      coalesceMs: coalesce_ms,
+    listeners: config.listeners.map((listener) => ({
+      name: listener.name,
+      link: links.get(listener.gateway)!,
+      profile: listener.profile,
+      mode: listener.mode,
+      class: listener.class,
+      coalesceMs: listener.coalesce_ms,
+      delayMs: listener.delay_ms,
     })),
     limits: { devices: config.limits.devices, mailboxEntries: config.limits.mailbox_entries },
   });
   registry.connect(source, wake);
+
+  const commands = {
+    inventory: inventoryCommand(metrics, SUBSCRIBER_HOLDINGS),
+    trace: traceCommand({ clock, wake, holderOf: (queue) => registry.holderOf(queue) }),
+  };
+  const control = await startControl({ path: controlPath(config), commands, clock, log });
 
   const clients = {
     ...base,
@@ -111,7 +129,7 @@ export async function startSubscriber(config: SubscriberConfig, deps: Subscriber
   const observing = await startObserving({
     listen: config.observe.listen,
     metrics,
-    notReady: () => unreadyGateway(links),
+    notReady: () => unreadyGateway(links, config.listeners),
   });
 
   return {
@@ -122,7 +140,11 @@ export async function startSubscriber(config: SubscriberConfig, deps: Subscriber
       await source.close();
       wake.close();
       registry.close();
-      await Promise.all([...[...links.values()].map((link) => link.close()), observing.close()]);
+      await Promise.all([
+        ...[...links.values()].map((link) => link.close()),
+        observing.close(),
+        control.close(),
+      ]);
     },
   };
 }
@@ -137,25 +159,25 @@ function identityOf(listener: ListenerConfig, crypto: Crypto): ReturnType<typeof
   });
 }
 
+function serviceOf(
+  { smp }: SubscriberConfig,
+  crypto: Crypto,
+): ReturnType<typeof loadServiceIdentity> | undefined {
+  const file = smp.service_certificate;
+  return file === undefined ? undefined : loadServiceIdentity(crypto, file);
+}
+
 type LinkBase = Omit<Parameters<typeof createGatewayLink>[0], 'address' | 'tls'>;
 
 function openLinks(config: SubscriberConfig, base: LinkBase): Map<string, GatewayLink> {
   const links = new Map<string, GatewayLink>();
-  for (const { name, address, ca_file } of config.gateways) {
+  for (const { name, address, ca_file, socks_proxy } of config.gateways) {
+    const way = socks_proxy && { dial: dialThrough(socks_proxy) };
     try {
-      links.set(name, createGatewayLink({ ...base, address, tls: { caFile: ca_file } }));
+      links.set(name, createGatewayLink({ ...base, ...way, address, tls: { caFile: ca_file } }));
     } catch {
       throw new ConfigError([`gateways.${name}.ca_file: ${ca_file} cannot be read`]);
     }
   }
   return links;
-}
-
-/** A gateway that no statement has come from yet, or that takes no pushes now. */
-function unreadyGateway(links: ReadonlyMap<string, GatewayLink>): string | undefined {
-  for (const [name, link] of links) {
-    if (link.facts === undefined) return `gateway ${name} not reached`;
-    if (!link.available) return `gateway ${name} unavailable`;
-  }
-  return undefined;
 }

@@ -1,5 +1,6 @@
 /** The subscriber's configuration: keys, defaults, units. The file holds no secret, only names of secret files. */
 import { z } from 'zod';
+import { SIGNAL_CLASSES } from '../../shared/push/porchlight-profile.js';
 import { parseGatewayAddress } from '../../shared/relay/identity.js';
 import {
   limitField,
@@ -8,6 +9,7 @@ import {
   nameField,
   observeSection,
 } from '../../shared/run/config-fields.js';
+import { controlSection } from '../../shared/run/control.js';
 
 const gatewayAddress = z.string().transform((text, context) => {
   const address = parseGatewayAddress(text);
@@ -20,15 +22,23 @@ const network = z
   .string()
   .regex(/^[0-9a-fA-F:.]+\/\d{1,3}$/, 'expected a network such as 10.0.0.0/8 or fd00::/8');
 
+/** `HOST:PORT` of a SOCKS5 proxy. */
+const socksProxy = listenField.optional();
+
 const gateway = z.strictObject({
   name: nameField,
   /** Where the gateway is and whose it is. */
   address: gatewayAddress,
   /** PEM file of a certificate authority to trust instead of the system's. */
   ca_file: z.string().optional(),
+  /** The way to it; a .onion gateway needs one. */
+  socks_proxy: socksProxy,
 });
 
-const listener = z.strictObject({
+/** Unless `coalesce_ms` is set: stock clients want every push at once, apps on the SDK gain by fewer. */
+const COALESCE_MS = { simplex: 0, porchlight: 1_000 } as const;
+
+const listenerKeys = z.strictObject({
   name: nameField,
   listen: listenField,
   /** Identity in the form of `ntf-server init`: certificate authority, server certificate and key, PEM. */
@@ -39,17 +49,62 @@ const listener = z.strictObject({
   gateway: nameField,
   /** Bundle id of the app that this listener serves. */
   topic: z.string().min(1).max(155),
-  profile: z.enum(['simplex']).default('simplex'),
-  mode: z.enum(['mutable']).default('mutable'),
+  /** What the app opens: `simplex` for stock SimpleX apps, `porchlight` for those on the SDK; as at the gateway. */
+  profile: z.enum(['simplex', 'porchlight']).default('simplex'),
+  /** Shown and rewritten by the app; silent only; or silent, and past that budget an empty "new message". */
+  mode: z.enum(['mutable', 'background', 'alert']).default('mutable'),
+  /** What its signals are; nothing is shown for an `update`. */
+  class: z.enum(SIGNAL_CLASSES).default('message'),
   /** Signals within this time after a push ride in the next one. */
-  coalesce_ms: z.int().min(0).max(300_000).default(0),
+  coalesce_ms: z.int().min(0).max(300_000).optional(),
+  /** Each signal waits for a random part of this time. */
+  delay_ms: z.int().min(0).max(300_000).default(0),
 });
+
+const listener = listenerKeys.transform((keys) => ({
+  ...keys,
+  coalesce_ms: keys.coalesce_ms ?? COALESCE_MS[keys.profile],
+}));
+
+interface Ways {
+  readonly smp: {
+    readonly isolation: string;
+    readonly socks_proxy?: unknown;
+    readonly service_certificate?: unknown;
+  };
+  readonly gateways: readonly {
+    readonly address: { readonly host: string };
+    readonly socks_proxy?: unknown;
+  }[];
+}
+
+/** What does not go together: path of the key, and what is expected. */
+function* proxyProblems({ smp, gateways }: Ways): Iterable<[path: (string | number)[], message: string]> {
+  if (smp.isolation !== 'shared' && smp.socks_proxy === undefined) {
+    yield [
+      ['smp', 'isolation'],
+      'expected smp.socks_proxy beside it: without a proxy all connections show one address',
+    ];
+  }
+  if (smp.isolation !== 'shared' && smp.service_certificate !== undefined) {
+    yield [
+      ['smp', 'service_certificate'],
+      'expected isolation = "shared": a certificate links all connections',
+    ];
+  }
+  for (const [i, { address, socks_proxy }] of gateways.entries()) {
+    if (!address.host.endsWith('.onion') || socks_proxy !== undefined) continue;
+    yield [['gateways', i, 'socks_proxy'], 'expected the address of a SOCKS5 proxy, which .onion needs'];
+  }
+}
 
 export const subscriberConfigSchema = z
   .strictObject({
     /** Ed25519 key, PKCS#8 PEM, mode 0600. */
     identity_key: z.string(),
     log: logSection,
+    /** Unix socket for `porchlight explain`; beside the identity key unless given. */
+    control: controlSection,
     observe: observeSection(9602),
     smp: z
       .strictObject({
@@ -57,6 +112,12 @@ export const subscriberConfigSchema = z
         allow_networks: z.array(network).max(64).default([]),
         /** Messaging servers followed at once. */
         max_servers: limitField(5_000, 65_536),
+        /** PEM file, mode 0600, with a certificate and its key: subscribes all queues of a server by one command. */
+        service_certificate: z.string().optional(),
+        /** The way to all messaging servers, and the only one to .onion hosts. */
+        socks_proxy: socksProxy,
+        /** Who shares connections, and so circuits of Tor: all, the queues of a device, nobody. */
+        isolation: z.enum(['shared', 'device', 'queue']).default('shared'),
       })
       .prefault({}),
     limits: z
@@ -85,6 +146,7 @@ export const subscriberConfigSchema = z
         message: 'expected the name of one of the gateways',
       });
     });
+    for (const [path, message] of proxyProblems(config)) context.addIssue({ code: 'custom', path, message });
     for (const key of ['gateways', 'listeners'] as const) {
       const names = config[key].map((item) => item.name);
       if (new Set(names).size === names.length) continue;

@@ -1,7 +1,7 @@
 /** Makes a subscriber's folder: configuration, identity towards gateways, identity towards phones. */
 import { join, resolve } from 'node:path';
 import { createIdentityKey } from '../../shared/crypto/identity-key.js';
-import { createIdentity, toPem } from '../../shared/crypto/x509.js';
+import { createIdentity, createServiceCertificate, toPem } from '../../shared/crypto/x509.js';
 import { toBase64url } from '../../shared/encoding/base64url.js';
 import { formatGatewayAddress, parseGatewayAddress } from '../../shared/relay/identity.js';
 import { writeSecretFile } from '../../shared/run/files.js';
@@ -47,12 +47,19 @@ export function makeSubscriber(options: SubscriberInit, extras: SubscriberExtras
   writeSecretFile(join(folder, 'ca.key'), toPem('PRIVATE KEY', identity.caKey));
   writePublic(join(folder, 'server.crt'), toPem('CERTIFICATE', identity.leafCert));
   writeSecretFile(join(folder, 'server.key'), toPem('PRIVATE KEY', identity.leafKey));
+  writeSecretFile(join(folder, 'service.pem'), servicePem());
   writePublic(
     join(folder, SUBSCRIBER_FILE),
     template(folder, options, formatGatewayAddress(gateway), port, extras),
   );
   const at = port === DEFAULT_PORT ? options.host : `${options.host}:${port}`;
   return `ntf://${toBase64url(identity.fingerprint)}@${at}`;
+}
+
+/** The name is the one that reference servers write: it tells nobody apart. */
+function servicePem(): string {
+  const made = createServiceCertificate({ commonName: 'simplex', now: new Date() });
+  return toPem('CERTIFICATE', made.certificate) + toPem('PRIVATE KEY', made.privateKey);
 }
 
 function template(
@@ -78,15 +85,31 @@ listen = ${toml(`127.0.0.1:${extras.observePort ?? 9602}`)}
 level = ${toml(extras.verbose ? 'debug' : 'info')}
 format = ${toml(extras.verbose ? 'json' : 'text')}
 
+[control]
+# Where "porchlight explain" asks; only the user that runs the service can. By default beside the identity key.
+socket = ${at('control.sock')}
+
 [smp]
 # Messaging servers come from clients. Addresses on private networks are refused unless they are listed here.
 allow_networks = ${toml([...(extras.allowNetworks ?? [])])}
+# With a certificate a connection that was lost comes back by one command instead of one a queue. But every messaging
+# server that asks for one then knows this subscriber again, whatever its address, and after each restart. Not for two
+# processes at once: they would take the queues from each other.
+# service_certificate = ${at('service.pem')}
+# The way to all messaging servers, for example Tor; .onion hosts are reached by it only. It resolves their names, and
+# must itself refuse names that lead into a private network, as Tor does.
+# socks_proxy = "127.0.0.1:9050"
+# Who shares a connection, and so one of Tor's circuits: "shared" all, "device" the queues of a phone, "queue" nobody.
+# Others than "shared" cost a connection each; smp.max_servers bounds them.
+# isolation = "shared"
 
 # The gateway that holds the app's key for Apple's service.
 [[gateways]]
 name = "main"
 address = ${toml(gateway)}
 ${unless(ca === undefined, `# Certificate authority to trust instead of the system's.\nca_file = ${toml(resolve(ca ?? 'gateway-ca.crt'))}`)}
+# The way to it through a SOCKS5 proxy, for example Tor: it then does not see this machine's address.
+# socks_proxy = "127.0.0.1:9050"
 
 # Where phones connect: one table for one app of one gateway.
 [[listeners]]
@@ -99,5 +122,16 @@ private_key = ${at('server.key')}
 gateway = "main"
 # Bundle id of the app, as the gateway's operator names it.
 topic = ${toml(options.topic)}
+# What the app opens, as its gateway has it: "simplex" for SimpleX apps as they are, "porchlight" for apps made with Porchlight's SDK.
+profile = "simplex"
+# "mutable": shown, with words that the app puts in; "background": nothing is shown, at most 3 pushes an hour;
+# "alert": as background, and beyond that at most one "new message" in 5 minutes.
+mode = "mutable"
+# What the signals are: "message", or "update" for which nothing is ever shown.
+class = "message"
+# Signals within this time after a push ride in the next one; at most 300000. By default 0, in profile porchlight 1000.
+# coalesce_ms = 1000
+# Each push waits for a random part of this time, at most 300000: that makes it harder to link to its message.
+delay_ms = 0
 `;
 }

@@ -43,6 +43,8 @@ export interface Crypto {
   xchacha20Poly1305Seal(key: Bytes, nonce: Bytes, aad: Bytes, message: Bytes): Uint8Array;
   xchacha20Poly1305Open(key: Bytes, nonce: Bytes, aad: Bytes, box: Bytes): Uint8Array | undefined;
 
+  /** No protection: only for the hash of a service's queues (guide, Appendix 2). */
+  md5(...parts: readonly Bytes[]): Uint8Array;
   sha256(...parts: readonly Bytes[]): Uint8Array;
   sha512(...parts: readonly Bytes[]): Uint8Array;
   hmacSha256(key: Bytes, ...parts: readonly Bytes[]): Uint8Array;

@@ -1,10 +1,10 @@
-/** SHA-2, HMAC and HKDF by node:crypto, the same for every back end. */
+/** SHA-2, MD5, HMAC and HKDF by node:crypto, the same for every back end. */
 import { createHash, createHmac, hash, hkdfSync } from 'node:crypto';
 import type { Bytes } from '../encoding/bytes.js';
 import type { Crypto } from './crypto.js';
 
-type Hash = 'sha256' | 'sha512';
-type Hashes = Pick<Crypto, 'sha256' | 'sha512' | 'hmacSha256' | 'hkdfSha256' | 'hkdfSha512'>;
+type Hash = 'md5' | 'sha256' | 'sha512';
+type Hashes = Pick<Crypto, 'md5' | 'sha256' | 'sha512' | 'hmacSha256' | 'hkdfSha256' | 'hkdfSha512'>;
 
 /** A plain array with the digest's bytes and no others: a `Buffer` has a `slice` that is a view. */
 const plain = (digest: Buffer): Uint8Array => new Uint8Array(digest);
@@ -27,6 +27,7 @@ const hkdf = (algorithm: Hash, ikm: Bytes, salt: Bytes, info: Bytes, length: num
   new Uint8Array(hkdfSync(algorithm, ikm, salt, info, length));
 
 export const hashes: Hashes = {
+  md5: (...parts) => digest('md5', parts),
   sha256: (...parts) => digest('sha256', parts),
   sha512: (...parts) => digest('sha512', parts),
   hmacSha256: (key, ...parts) => hmac('sha256', key, parts),

@@ -71,6 +71,11 @@ export class VirtualClock implements Clock {
     this.time += ms;
   }
 
+  /** Time passes and nothing runs, as on a suspended machine; what became due runs with the next `advance`. */
+  suspend(ms: number): void {
+    this.pass(ms);
+  }
+
   /** Lets `ms` milliseconds pass. */
   async advance(ms: number): Promise<void> {
     const end = this.elapsed + ms;

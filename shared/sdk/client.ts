@@ -7,9 +7,11 @@ import type { DeviceToken } from '../ntf/commands.js';
 import type { NtfTokenStatus } from '../ntf/responses.js';
 import type { Clock } from '../run/clock.js';
 import { Connection } from './connection.js';
-import { type MessageNews, newsIn } from './messages.js';
+import { DeliveryLog, type DeliveryReport } from './delivery.js';
+import { type MessageNews, newsIn, newsInPush } from './messages.js';
 import { naclCrypto, type SdkCrypto } from './nacl.js';
-import { type OpenedPush, openPush, PushError } from './open.js';
+import { openPush, PushError } from './open.js';
+import { openPorchlightPush } from './porchlight.js';
 import { Registration } from './registration.js';
 import type { PhoneState } from './state.js';
 import { type QueueCredentials, type Subscription, Subscriptions } from './subscriptions.js';
@@ -23,6 +25,8 @@ export interface PhoneOptions {
   /** Asks the messaging client for new notifier credentials of a queue (NKEY), and remembers them there. */
   readonly renewNotifier: (name: string) => Promise<QueueCredentials>;
   readonly clock: Clock;
+  /** The form of the pushes, as gateway and subscriber have it for this app; `simplex` unless given. */
+  readonly profile?: 'simplex' | 'porchlight';
   readonly crypto?: SdkCrypto;
   readonly saved?: PhoneState;
 }
@@ -30,9 +34,16 @@ export interface PhoneOptions {
 export type PushResult =
   /** Whether the server took the code. If not, the phone has registered anew and waits for another push. */
   | { readonly kind: 'verification'; readonly verified: boolean }
-  | { readonly kind: 'messages'; readonly news: readonly MessageNews[] }
+  | {
+      readonly kind: 'messages';
+      readonly news: readonly MessageNews[];
+      /** Messages may wait in other queues too: as for `check`. */
+      readonly everywhere?: true;
+      /** Pushes lost just before this one, where known (profile `porchlight`). */
+      readonly missed?: number;
+    }
   /** Fetch messages everywhere, and call `check`. */
-  | { readonly kind: 'check' }
+  | { readonly kind: 'check'; readonly missed?: number }
   /** Nothing that this phone waits for. */
   | { readonly kind: 'ignored' };
 
@@ -45,14 +56,19 @@ export class PorchlightPhone {
   private readonly registration: Registration;
   private readonly subscriptions: Subscriptions;
   private readonly upkeep: Upkeep;
+  private readonly profile: NonNullable<PhoneOptions['profile']>;
+  private readonly deliveries: DeliveryLog;
   private turn: Promise<unknown> = Promise.resolve();
 
   constructor(options: PhoneOptions) {
-    const { clock, keyHash, saved, renewNotifier, crypto = naclCrypto } = options;
+    const { clock, keyHash, saved, renewNotifier, crypto = naclCrypto, profile = 'simplex' } = options;
     this.crypto = crypto;
     this.clock = clock;
     const connection = new Connection(options.connect, { crypto, clock, keyHash });
     const subscriptions = new Subscriptions(saved?.subscriptions);
+    const deliveries = new DeliveryLog(saved?.delivery);
+    this.profile = profile;
+    this.deliveries = deliveries;
     this.connection = connection;
     this.subscriptions = subscriptions;
     this.upkeep = new Upkeep({ connection, subscriptions, renewNotifier, clock });
@@ -60,7 +76,10 @@ export class PorchlightPhone {
       connection,
       crypto,
       saved: saved?.device,
-      onNew: () => subscriptions.announceAll(clock.now()),
+      onNew: (hasNewSecret) => {
+        subscriptions.announceAll(clock.now());
+        deliveries.restart(hasNewSecret);
+      },
     });
   }
 
@@ -74,6 +93,11 @@ export class PorchlightPhone {
     return this.subscriptions.nextDueAt;
   }
 
+  /** How many of the pushes sent since the registration arrived; profile `porchlight`, undefined before the first. */
+  get delivery(): DeliveryReport | undefined {
+    return this.deliveries.report;
+  }
+
   subscription(name: string): Subscription | undefined {
     return this.subscriptions.get(name);
   }
@@ -81,7 +105,8 @@ export class PorchlightPhone {
   /** All that must be kept between starts; it holds every secret of the phone. */
   save(): PhoneState {
     const { device } = this.registration;
-    return { ...(device && { device }), subscriptions: this.subscriptions.all() };
+    const delivery = this.profile === 'porchlight' && { delivery: this.deliveries.saved };
+    return { ...(device && { device }), subscriptions: this.subscriptions.all(), ...delivery };
   }
 
   /**
@@ -112,7 +137,8 @@ export class PorchlightPhone {
    * @param payload JSON text, or the object that the system made of it
    */
   async onPush(payload: unknown): Promise<PushResult> {
-    const opened = await this.open(payload);
+    if (this.profile === 'porchlight') return this.onPorchlightPush(payload);
+    const opened = await this.opened((secret) => openPush(this.crypto, secret, payload));
     if (opened.kind === 'check') return opened;
     if (opened.kind === 'verification') return this.inTurn(() => this.answer(opened.code));
     if (this.status !== 'ACTIVE') return IGNORED;
@@ -149,6 +175,24 @@ export class PorchlightPhone {
     this.connection.close();
   }
 
+  /**
+   * Nothing counts but what is boxed for this phone and newer than all before (design §4.3). A push counts also while
+   * the proof is being renewed: its flags may come only once.
+   */
+  private async onPorchlightPush(payload: unknown): Promise<PushResult> {
+    const opened = await this.opened((secret) => openPorchlightPush(this.crypto, secret, payload));
+    if (opened.kind === 'verification') return this.inTurn(() => this.answer(opened.code));
+    if (opened.kind === 'ignored') return IGNORED;
+    const { push } = opened;
+    const lost = this.deliveries.take(push);
+    if (lost === undefined) return IGNORED;
+    const missed = lost > 0 && { missed: lost };
+    const everywhere = push.overflow || push.maybeMissed || push.check;
+    const news = newsInPush(this.crypto, push, this.subscriptions);
+    if (news.length > 0) return { kind: 'messages', news, ...(everywhere && { everywhere }), ...missed };
+    return everywhere ? { kind: 'check', ...missed } : IGNORED;
+  }
+
   private async answer(code: Uint8Array): Promise<PushResult> {
     const verified = await this.registration.answer(code);
     if (verified === undefined) return IGNORED;
@@ -162,13 +206,13 @@ export class PorchlightPhone {
   }
 
   /** A push may overtake the answer that brings its secret: then what is going on is waited for. */
-  private async open(payload: unknown): Promise<OpenedPush> {
+  private async opened<T>(open: (secret: Uint8Array | undefined) => T): Promise<T> {
     try {
-      return openPush(this.crypto, this.registration.device?.registered?.dhSecret, payload);
+      return open(this.registration.device?.registered?.dhSecret);
     } catch (error) {
       if (!(error instanceof PushError) || error.reason !== 'forged') throw error;
       await this.turn;
-      return openPush(this.crypto, this.registration.device?.registered?.dhSecret, payload);
+      return open(this.registration.device?.registered?.dhSecret);
     }
   }
 

@@ -1,5 +1,7 @@
 /** Which of a push's items are news (guide I.5). Pure. */
 import type { PayloadItem } from '../ntf/payload.js';
+import type { PorchlightPush, PushEntry, SignalClass } from '../push/porchlight-profile.js';
+import { ahead } from './delivery.js';
 import type { SdkCrypto } from './nacl.js';
 import { type MessageMeta, openMetadata } from './open.js';
 import type { Subscription, Subscriptions } from './subscriptions.js';
@@ -10,6 +12,8 @@ export interface MessageNews {
   readonly name: string;
   /** Absent where the metadata can't be opened. */
   readonly message?: MessageMeta;
+  /** Profile `porchlight` only. */
+  readonly class?: SignalClass;
 }
 
 /**
@@ -35,3 +39,28 @@ export function newsIn(
 
 const isNewer = (message: MessageMeta | undefined, { lastMessageAt }: Subscription): boolean =>
   message !== undefined && message.time > lastMessageAt;
+
+/**
+ * The same for profile `porchlight`, whose entries name subscriptions and count signals: news is what differs from the
+ * newest known signal of its queue.
+ */
+export function newsInPush(
+  crypto: SdkCrypto,
+  { epoch, entries }: PorchlightPush,
+  subscriptions: Subscriptions,
+): MessageNews[] {
+  const news: MessageNews[] = [];
+  for (const entry of entries) {
+    const subscription = subscriptions.findById(entry.subscriptionId);
+    if (subscription === undefined || isKnown(entry, epoch, subscription)) continue;
+    const { name, metadataSecret } = subscription;
+    const message = entry.sealed && openMetadata(crypto, metadataSecret, entry.sealed);
+    subscriptions.sawSignal(name, { epoch, sequence: entry.sequence });
+    if (message) subscriptions.sawMessage(name, message.time);
+    news.push({ name, class: entry.class, ...(message && { message }) });
+  }
+  return news;
+}
+
+const isKnown = (entry: PushEntry, epoch: number, { lastSignal }: Subscription): boolean =>
+  lastSignal?.epoch === epoch && ahead(entry.sequence, lastSignal.sequence) <= 0;

@@ -4,7 +4,7 @@
  */
 import nacl from 'tweetnacl';
 import { type Crypto, CryptoError } from '../crypto/crypto.js';
-import { type Bytes, concat, utf8 } from '../encoding/bytes.js';
+import { type Bytes, concat, utf8, wipe } from '../encoding/bytes.js';
 
 export type SdkCrypto = Pick<
   Crypto,
@@ -20,6 +20,7 @@ export type SdkCrypto = Pick<
   | 'ed25519Sign'
   | 'ed25519Verify'
   | 'sha512'
+  | 'hkdfSha512'
 >;
 
 /** tweetnacl exports HSalsa20, but its types don't say so. */
@@ -28,6 +29,8 @@ const { crypto_core_hsalsa20: coreHSalsa20 } = (
   nacl as unknown as { lowlevel: { crypto_core_hsalsa20: HSalsa20 } }
 ).lowlevel;
 const SIGMA = utf8('expand 32-byte k');
+const HASH_SIZE = 64;
+const HASH_BLOCK_SIZE = 128;
 
 export const naclCrypto: SdkCrypto = {
   randomBytes: (n) => globalThis.crypto.getRandomValues(new Uint8Array(n)),
@@ -59,4 +62,26 @@ export const naclCrypto: SdkCrypto = {
     signature.length === nacl.sign.signatureLength &&
     nacl.sign.detached.verify(message, signature, publicKey),
   sha512: (...parts) => nacl.hash(concat(...parts)),
+  hkdfSha512(salt, ikm, info, length) {
+    const key = hmacSha512(salt, ikm);
+    const out = new Uint8Array(length);
+    let block = new Uint8Array(0);
+    for (let at = 0, n = 1; at < length; at += HASH_SIZE, n++) {
+      block = hmacSha512(key, concat(block, info, Uint8Array.of(n)));
+      out.set(block.subarray(0, length - at), at);
+    }
+    wipe(key, block);
+    return out;
+  },
 };
+
+/** RFC 2104, for keys of at most one block of the hash. */
+function hmacSha512(key: Bytes, message: Bytes): Uint8Array<ArrayBuffer> {
+  const padded = (mask: number): Uint8Array =>
+    Uint8Array.from({ length: HASH_BLOCK_SIZE }, (_, i) => (key[i] ?? 0) ^ mask);
+  const inner = concat(padded(0x36), message);
+  const outer = concat(padded(0x5c), nacl.hash(inner));
+  const mac = nacl.hash(outer);
+  wipe(inner, outer);
+  return new Uint8Array(mac);
+}

@@ -37,7 +37,7 @@ const MAX_PAYLOAD_TEXT = 8_192;
  * @param dhSecret shared with the subscriber (32); undefined where nothing is registered
  */
 export function openPush(crypto: SdkCrypto, dhSecret: Bytes | undefined, payload: unknown): OpenedPush {
-  const data = field(typeof payload === 'string' ? parse(payload) : payload, 'notificationData');
+  const data = field(parsePayload(payload), 'notificationData');
   if (field(data, 'checkMessages') === true) return { kind: 'check' };
   const nonce = bytesOf(field(data, 'nonce'));
   if (nonce?.length !== NONCE_SIZE) throw new PushError('not-a-push');
@@ -49,7 +49,8 @@ export function openPush(crypto: SdkCrypto, dhSecret: Bytes | undefined, payload
   return verification ? { kind: 'verification', code: codeIn(plaintext) } : messagesIn(plaintext);
 }
 
-function codeIn(plaintext: Uint8Array): Uint8Array {
+/** The plaintext of a verification, which must have the length of a code. Throws `PushError`. */
+export function codeIn(plaintext: Uint8Array): Uint8Array {
   if (plaintext.length !== CODE_SIZE) throw new PushError('malformed');
   return plaintext;
 }
@@ -71,7 +72,11 @@ export interface MessageMeta {
 }
 
 /** Opens an item's metadata with the queue's own secret; undefined where it can't be opened. */
-export function openMetadata(crypto: SdkCrypto, secret: Bytes, item: PayloadItem): MessageMeta | undefined {
+export function openMetadata(
+  crypto: SdkCrypto,
+  secret: Bytes,
+  item: Pick<PayloadItem, 'nonce' | 'metadata'>,
+): MessageMeta | undefined {
   const plaintext = cbDecrypt(crypto, secret, item.nonce, item.metadata);
   if (plaintext === undefined) return undefined;
   try {
@@ -85,21 +90,25 @@ export function openMetadata(crypto: SdkCrypto, secret: Bytes, item: PayloadItem
   }
 }
 
-function parse(text: string): unknown {
-  if (text.length > MAX_PAYLOAD_TEXT) throw new PushError('not-a-push');
+/** A push as an object, whether it comes as one or as JSON text. Throws `PushError`. */
+export function parsePayload(payload: unknown): unknown {
+  if (typeof payload !== 'string') return payload;
+  if (payload.length > MAX_PAYLOAD_TEXT) throw new PushError('not-a-push');
   try {
-    return JSON.parse(text);
+    return JSON.parse(payload);
   } catch {
     throw new PushError('not-a-push');
   }
 }
 
-function field(value: unknown, name: string): unknown {
+/** A property of its own, or undefined. */
+export function field(value: unknown, name: string): unknown {
   return typeof value === 'object' && value !== null && Object.hasOwn(value, name)
     ? (value as Record<string, unknown>)[name]
     : undefined;
 }
 
-function bytesOf(value: unknown): Uint8Array | undefined {
+/** Bytes of base64url text, or undefined. */
+export function bytesOf(value: unknown): Uint8Array | undefined {
   return typeof value === 'string' && value.length <= MAX_PAYLOAD_TEXT ? fromBase64url(value) : undefined;
 }

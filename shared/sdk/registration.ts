@@ -38,8 +38,8 @@ export interface RegistrationOptions {
   readonly connection: Connection;
   readonly crypto: SdkCrypto;
   readonly saved?: Device | undefined;
-  /** The server knows a registration that has no subscriptions yet. */
-  readonly onNew: () => void;
+  /** The server knows a registration that has no subscriptions yet; whether it has another secret than the last. */
+  readonly onNew: (hasNewSecret: boolean) => void;
 }
 
 export class Registration {
@@ -99,8 +99,9 @@ export class Registration {
     } catch (error) {
       throw error instanceof CryptoError ? new NtfConnectionError('protocol') : error;
     }
-    const known = device.registered?.tokenId;
-    if (!known || !sameBytes(known, answer.tokenId)) this.options.onNew();
+    const known = device.registered;
+    if (known && sameBytes(known.tokenId, answer.tokenId)) return;
+    this.options.onNew(!known || !sameBytes(known.dhSecret, this.current.registered!.dhSecret));
   }
 
   private announceAnew(token: DeviceToken): Promise<void> {

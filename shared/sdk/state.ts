@@ -1,11 +1,14 @@
 /** What the phone must keep between starts, as text for its own protected storage: it holds all its secrets. */
 import { fromBase64url, toBase64url } from '../encoding/base64url.js';
+import type { Delivery } from './delivery.js';
 import type { Device } from './device.js';
 import type { Subscription } from './subscriptions.js';
 
 export interface PhoneState {
   readonly device?: Device;
   readonly subscriptions: readonly Subscription[];
+  /** Profile `porchlight` only. */
+  readonly delivery?: Delivery;
 }
 
 const VERSION = 1;

@@ -3,7 +3,7 @@
  * answers mean. Times come from the caller; nothing is sent here.
  */
 
-import { latin1 } from '../encoding/bytes.js';
+import { type Bytes, latin1, sameBytes } from '../encoding/bytes.js';
 import type { NtfResponse, NtfSubscriptionStatus } from '../ntf/responses.js';
 import type { SmpQueue } from '../smp/address.js';
 import type { AuthAlgorithm, Key } from '../smp/keys.js';
@@ -33,6 +33,8 @@ export interface Subscription extends QueueCredentials {
   readonly dueAt: number;
   /** Unix seconds of the newest message known, 0 = none. */
   readonly lastMessageAt: number;
+  /** The newest signal known, in profile `porchlight`. */
+  readonly lastSignal?: { readonly epoch: number; readonly sequence: number };
 }
 
 const DAY_MS = 86_400_000;
@@ -76,6 +78,14 @@ export class Subscriptions {
   find(queue: SmpQueue): Subscription | undefined {
     const name = this.byQueue.get(queueKey(queue));
     return name === undefined ? undefined : this.byName.get(name);
+  }
+
+  findById(id: Bytes): Subscription | undefined {
+    for (const subscription of this.byName.values()) {
+      const { subscriptionId } = subscription;
+      if (subscriptionId !== undefined && sameBytes(subscriptionId, id)) return subscription;
+    }
+    return undefined;
   }
 
   all(): readonly Subscription[] {
@@ -122,7 +132,7 @@ export class Subscriptions {
 
   /** The registration is a new one that knows none of the queues: all are announced again, as they are. */
   announceAll(nowMs: number): void {
-    for (const { subscriptionId: _, ...rest } of this.all()) {
+    for (const { subscriptionId: _, lastSignal: __, ...rest } of this.all()) {
       this.byName.set(rest.name, { ...rest, status: 'NEW', action: 'create', dueAt: nowMs });
     }
   }
@@ -131,6 +141,11 @@ export class Subscriptions {
   sawMessage(name: string, time: number): void {
     const known = this.byName.get(name);
     if (known && time > known.lastMessageAt) this.change(name, { lastMessageAt: time });
+  }
+
+  /** A push told this signal of the queue. */
+  sawSignal(name: string, lastSignal: { readonly epoch: number; readonly sequence: number }): void {
+    this.change(name, { lastSignal });
   }
 
   private change(name: string, change: Partial<Subscription>): void {

@@ -103,6 +103,7 @@ describe('porchlight', () => {
       'identity.key': '600',
       'server.crt': '644',
       'server.key': '600',
+      'service.pem': '600',
       'subscriber.toml': '644',
     });
   });

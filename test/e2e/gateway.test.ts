@@ -128,6 +128,31 @@ const token = (): Uint8Array => crypto.randomBytes(32);
 const codeOf = (answer: { body: Buffer }) => parseProblem(answer.body.toString());
 const summary = (outcome: Outcome | undefined) => `${outcome?.kind}/${outcome?.reason}/${outcome?.after}`;
 
+describe('an app of profile porchlight', () => {
+  test('gets messages of urgency 0 silently, four an hour as checks, and the others beside them', async () => {
+    const apps = [{ topic: TOPIC, environments: ['production'], key: 'main', profile: 'porchlight' }];
+    const scene = await Scene.start({ apps });
+    const { capability } = await scene.exchange(token());
+    const { frame, m } = scene.client.verification(capability);
+    await scene.client.push(frame);
+    const { porchlight } = JSON.parse(Buffer.from(scene.test.apns.pushes.at(-1)!.body).toString());
+    const [box, nonce] = [fromBase64url(porchlight.verification)!, fromBase64url(porchlight.nonce)!];
+    const code = openBox(m, nonce, box).slice(2, 34);
+    const proven = (await scene.client.post(PATHS.prove, concat(capability, code))).body;
+    const push = async (urgent: boolean, kind: 'message' | 'check' = 'message') =>
+      summary((await scene.client.push(makeFrame({ capability: proven, urgent, kind })))[0]);
+    for (let n = 0; n < 3; n++) assert.equal(await push(false), 'accepted/none/0');
+    const { pushType, priority, body } = scene.test.apns.pushes.at(-1)!;
+    assert.deepEqual([pushType, priority], ['background', 5]);
+    assert.ok(Buffer.from(body).toString().startsWith('{"aps":{"content-available":1},"porchlight":'));
+    assert.equal(await push(false, 'check'), 'accepted/none/0');
+    assert.equal(await push(false), 'later/budget/1200');
+    assert.equal(await push(true), 'accepted/none/0');
+    assert.equal(scene.test.apns.pushes.at(-1)!.pushType, 'alert');
+    await scene.close();
+  });
+});
+
 describe('gateway', () => {
   let scene: Scene;
   before(async () => {

@@ -127,7 +127,17 @@ describe('a stock agent', () => {
       clock,
       log: silentLog,
       metrics: countedMetrics(wakeMetrics).handles,
-      listeners: [{ name: 'simplex', link, profile: 'simplex', mode: 'mutable', coalesceMs: 0 }],
+      listeners: [
+        {
+          name: 'simplex',
+          link,
+          profile: 'simplex',
+          mode: 'mutable',
+          class: 'message',
+          coalesceMs: 0,
+          delayMs: 0,
+        },
+      ],
       devices: registry,
       queues: registry,
       random: () => 0.5,

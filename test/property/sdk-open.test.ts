@@ -79,12 +79,10 @@ test('a push of another key, or before any registration, is forged; visible text
 });
 
 test('any metadata', () => {
-  const server = { hosts: ['a'], port: '', keyHash: new Uint8Array(32) };
-  const queue = { server, notifierId: new Uint8Array(1) };
   fc.assert(
     fc.property(fc.uint8Array({ maxLength: 60 }), fc.boolean(), (plaintext, boxed) => {
       const metadata = boxed ? cbEncrypt(crypto, secret, nonce, plaintext, 128) : concat(plaintext);
-      const meta = openMetadata(crypto, secret, { queue, time: 0, nonce, metadata });
+      const meta = openMetadata(crypto, secret, { nonce, metadata });
       assert.ok(meta === undefined || Number.isSafeInteger(meta.time));
     }),
     RUNS,

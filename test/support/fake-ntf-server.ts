@@ -12,6 +12,8 @@ import { NTF_BLOCK_SIZE, NTF_VERSIONS } from '../../shared/ntf/constants.js';
 import { decodeClientHello, encodeServerHello, ntfSession } from '../../shared/ntf/handshake.js';
 import { encodeItems, type PayloadItem } from '../../shared/ntf/payload.js';
 import { encodeResponse, type NtfResponse, type NtfSubscriptionStatus } from '../../shared/ntf/responses.js';
+import { messageKey, verificationKey } from '../../shared/push/keys.js';
+import { encodePush, type PorchlightPush } from '../../shared/push/porchlight-profile.js';
 import type { ByteTransport } from '../../shared/sdk/transport.js';
 import { signSessionKey } from '../../shared/smp/handshake.js';
 import {
@@ -86,6 +88,25 @@ export class FakeNtfServer {
     return JSON.stringify({
       aps: { 'mutable-content': 1, alert: 'Encrypted message or another app event' },
       notificationData: { nonce: toBase64url(nonce), message: toBase64url(box) },
+    });
+  }
+
+  /** The verification push in profile `porchlight`. */
+  porchlightVerification(): string {
+    const { secret, code } = this.only();
+    return this.porchlight('verification', verificationKey(this.crypto, secret), pad(code, PADDED));
+  }
+
+  porchlightPush(push: PorchlightPush): string {
+    return this.porchlight('message', messageKey(this.crypto, this.only().secret), encodePush(push));
+  }
+
+  private porchlight(kind: 'message' | 'verification', key: Uint8Array, plaintext: Uint8Array): string {
+    const nonce = this.crypto.randomBytes(24);
+    const box = this.crypto.secretboxSeal(key, nonce, plaintext);
+    return JSON.stringify({
+      aps: { 'mutable-content': 1, alert: 'Never looked at' },
+      porchlight: { nonce: toBase64url(nonce), [kind]: toBase64url(box) },
     });
   }
 

@@ -7,9 +7,14 @@ import { createServer, type TLSSocket, type TlsOptions } from 'node:tls';
 import type { Dial, Transport, TransportEvents } from '../../services/subscriber/sources/smp/transport.js';
 import type { Crypto } from '../../shared/crypto/crypto.js';
 import { createIdentity, type Identity, toPem } from '../../shared/crypto/x509.js';
-import { toHex } from '../../shared/encoding/bytes.js';
+import { fromHex, toHex } from '../../shared/encoding/bytes.js';
 import type { SmpQueue } from '../../shared/smp/address.js';
-import { verifyAuth } from '../../shared/smp/auth.js';
+import {
+  authorizedInService,
+  type ServiceAuth,
+  verifyAuth,
+  verifyServiceSignature,
+} from '../../shared/smp/auth.js';
 import {
   BlockCipher,
   type BlockCodec,
@@ -17,9 +22,21 @@ import {
   encryptsBlocks,
   plainBlocks,
 } from '../../shared/smp/block.js';
-import { decodeCommand, encodeServerMessage, type ServerMessage } from '../../shared/smp/commands.js';
+import {
+  type Command,
+  decodeCommand,
+  encodeServerMessage,
+  type ServerMessage,
+} from '../../shared/smp/commands.js';
 import { SMP_BLOCK_SIZE, type VersionRange } from '../../shared/smp/constants.js';
-import { decodeClientHello, encodeServerHello, signSessionKey } from '../../shared/smp/handshake.js';
+import {
+  decodeClientHello,
+  decodeSignedKey,
+  encodeServerHello,
+  encodeServiceResponse,
+  type ServiceResponse,
+  signSessionKey,
+} from '../../shared/smp/handshake.js';
 import { type AuthAlgorithm, decodePrivateKey, type Key } from '../../shared/smp/keys.js';
 import {
   authorizedAsReceived,
@@ -65,7 +82,13 @@ export class FakeSmp {
   checks = false;
   pongs = true;
   hello = true;
-  script: Script = (_id, { version }) => (version >= 16 ? { word: 'SOK' } : { word: 'OK' });
+  script: Script = (id, connection) => connection.subscribe(id);
+  /** Its answer to a service certificate, which it asks for where this is set. */
+  service: ServiceResponse | 'silence' | undefined;
+  /** Notifier ids (hex) that belong to the service. */
+  readonly associated = new Set<string>();
+  /** Answer to NSUBS. */
+  serviceScript: (connection: FakeConnection) => ServerMessage | 'silence' = () => this.contents();
   port = 0;
   /** What `dial` does instead of connecting. */
   refuse: Error | undefined;
@@ -79,6 +102,15 @@ export class FakeSmp {
     this.identity =
       identity ?? createIdentity({ algorithm, commonName: 'localhost', now: new Date('2026-01-01') });
     this.chain = [this.identity.leafCert, this.identity.caCert, ...above];
+  }
+
+  /** What it holds for the service. */
+  contents(): Extract<ServerMessage, { word: 'SOKS' }> {
+    const idsHash = new Uint8Array(16);
+    for (const id of this.associated) {
+      for (const [i, byte] of this.crypto.md5(fromHex(id)!).entries()) idsHash[i]! ^= byte;
+    }
+    return { word: 'SOKS', count: this.associated.size, idsHash };
   }
 
   get last(): FakeConnection {
@@ -170,6 +202,7 @@ export class FakeSmp {
     const transport: Transport = {
       sessionId,
       chain: this.chain,
+      asksCertificate: this.service !== undefined,
       listen(told) {
         events = told;
         paused = false;
@@ -199,6 +232,10 @@ export class FakeConnection {
   readonly blocks: number[] = [];
   /** Notifier ids (hex) in the order of their NSUBs. */
   readonly subscribed: string[] = [];
+  /** What the client is known by, in a session as a service. */
+  service: ServiceAuth | undefined;
+  /** NSUBS that came. */
+  readonly services: Extract<Command, { word: 'NSUBS' }>[] = [];
   pings = 0;
   alive = true;
   /** Requests held back by the script, to be answered by `answer`. */
@@ -260,6 +297,23 @@ export class FakeConnection {
     this.send({ message, corrId: request.corrId, entityId: request.entityId });
   }
 
+  /** As a real server: the queue joins the service of the session, or leaves the one it had. */
+  subscribe(id: string): ServerMessage {
+    const { service, associated } = this.server;
+    if (this.version < 16) return { word: 'OK' };
+    if (!this.service || !service || typeof service === 'string' || !('serviceId' in service)) {
+      associated.delete(id);
+      return { word: 'SOK' };
+    }
+    associated.add(id);
+    return { word: 'SOK', serviceId: service.serviceId };
+  }
+
+  /** Another process takes the service. */
+  endService(serviceId: Uint8Array): void {
+    this.send({ message: { word: 'ENDS', count: 0, idsHash: new Uint8Array(16) }, entityId: serviceId });
+  }
+
   notify(entityId: Uint8Array, metadata: Uint8Array = new Uint8Array(144).fill(7)): void {
     this.send({ message: { word: 'NMSG', nonce: new Uint8Array(24).fill(5), metadata }, entityId });
   }
@@ -278,6 +332,7 @@ export class FakeConnection {
   private begin(block: Uint8Array): void {
     const { crypto } = this.server;
     const hello = decodeClientHello(plainBlocks().open(block));
+    if (hello.service) this.meetService(hello.service);
     this.version = hello.version;
     this.params = smpSession(hello.version, this.sessionId);
     if (hello.sessionKey && encryptsBlocks(hello.version, true, hello.proxyServer === true)) {
@@ -286,15 +341,29 @@ export class FakeConnection {
     }
   }
 
+  private meetService({ chain, signedKey }: { chain: readonly Uint8Array[]; signedKey: Uint8Array }): void {
+    const { crypto, service } = this.server;
+    if (service === undefined || service === 'silence') return;
+    this.write(plainBlocks().seal(encodeServiceResponse(service)));
+    const sessionKey = decodeSignedKey(signedKey).key.raw.slice();
+    this.service = { certHash: crypto.sha256(chain[1] ?? chain[0]!), sessionKey };
+  }
+
   private handle(requests: Received[]): void {
     const answers: { message: ServerMessage; entityId: Uint8Array; corrId: Uint8Array }[] = [];
     let nsubs = 0;
     for (const request of requests) {
       const { corrId, entityId } = request;
-      const word = decodeCommand(request.command, this.version)?.word;
+      const command = decodeCommand(request.command, this.version);
+      const word = command?.word;
       if (word === 'PING') {
         this.pings++;
         if (this.server.pongs) answers.push({ message: { word: 'PONG' }, entityId, corrId });
+      } else if (command?.word === 'NSUBS') {
+        this.services.push(command as Extract<Command, { word: 'NSUBS' }>);
+        const message = this.server.serviceScript(this);
+        if (message === 'silence') this.held.push(request);
+        else answers.push({ message, entityId, corrId });
       } else if (word === 'NSUB') {
         nsubs++;
         this.subscribed.push(toHex(entityId));
@@ -312,7 +381,12 @@ export class FakeConnection {
     const id = toHex(request.entityId);
     if (checks) {
       const session = { sessionPrivateKey: this.pair.privateKey, corrId: request.corrId };
-      const bytes = authorizedAsReceived(this.params!, request);
+      const covered = authorizedAsReceived(this.params!, request);
+      const { service } = this;
+      if (service && !verifyServiceSignature(crypto, service, covered, request.serviceSig!)) {
+        return { word: 'ERR', error: { kind: 'SERVICE' } };
+      }
+      const bytes = service ? authorizedInService(service, covered) : covered;
       if (!verifyAuth(crypto, keys.get(id), session, bytes, request.auth)) {
         return { word: 'ERR', error: { kind: 'AUTH' } };
       }

@@ -21,6 +21,7 @@ interface Followed {
   readonly address: string;
   readonly key: number;
   readonly ref: number;
+  readonly group: number | undefined;
 }
 
 export class FakeSource implements Source<string, number> {
@@ -34,10 +35,15 @@ export class FakeSource implements Source<string, number> {
     this.sink = sink;
   }
 
-  follow(address: string, key: number, ref: number): { handle: number } | { refused: FollowRefusal } {
+  follow(
+    address: string,
+    key: number,
+    ref: number,
+    group?: number,
+  ): { handle: number } | { refused: FollowRefusal } {
     if (this.refusal !== undefined) return { refused: this.refusal };
     const handle = this.nextHandle++;
-    this.followed.set(handle, { address, key, ref });
+    this.followed.set(handle, { address, key, ref, group });
     return { handle };
   }
 

@@ -71,6 +71,7 @@ export const testFacts = (
   sealing: { keyId: randomBytes(4), publicKey: sealingKey },
   apps: new Map([[TOPIC, environments]]),
   clockOffset: 0,
+  profiles: new Map([[TOPIC, ['simplex']]]),
 });
 
 export const startTestNtfServer = (options?: TestNtfServerOptions): Promise<TestNtfServer> =>

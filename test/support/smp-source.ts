@@ -11,6 +11,7 @@ import type { Crypto } from '../../shared/crypto/crypto.js';
 import { publicKeyOf } from '../../shared/crypto/signatures.js';
 import { toHex } from '../../shared/encoding/bytes.js';
 import { systemClock } from '../../shared/run/clock.js';
+import { silentLog } from '../../shared/run/log.js';
 import type { SmpQueue } from '../../shared/smp/address.js';
 import type { AuthAlgorithm, Key } from '../../shared/smp/keys.js';
 import type { FakeSmp } from './fake-smp.js';
@@ -71,6 +72,7 @@ export function smpSource(crypto: Crypto, options: Partial<SmpSourceOptions> = {
     clock: systemClock,
     sink,
     metrics: metrics.handles,
+    log: silentLog,
     allow: ['127.0.0.0/8', '::1'],
     ...options,
   });

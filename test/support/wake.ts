@@ -2,10 +2,13 @@
 import type { Device } from '../../services/subscriber/registry/device.js';
 import { createWakeEngine } from '../../services/subscriber/wake/engine.js';
 import { wakeMetrics } from '../../services/subscriber/wake/metrics.js';
+import type { PushStyle } from '../../services/subscriber/wake/route.js';
 import type { WakeEngine } from '../../services/subscriber/wake/wake.js';
 import { cbDecrypt } from '../../shared/crypto/box.js';
 import type { Crypto } from '../../shared/crypto/crypto.js';
 import { decodeItems } from '../../shared/ntf/payload.js';
+import { messageKey } from '../../shared/push/keys.js';
+import { decodePush, type PorchlightPush } from '../../shared/push/porchlight-profile.js';
 import type { Frame } from '../../shared/relay/batch.js';
 import { silentLog } from '../../shared/run/log.js';
 import type { SmpQueue } from '../../shared/smp/address.js';
@@ -21,12 +24,19 @@ export interface WakeRig extends RegistryRig {
   active(token: number): Promise<Device>;
   /** A signal of each queue, with metadata of the queue's number. */
   signal(device: Device, ...refs: readonly number[]): void;
-  /** The queues of a message push, in its order. */
+  /** The queues of a message push, in its order; in profile `porchlight` of any boxed push. */
   opened(device: Device, frame: Frame): number[];
+  /** A push of profile `porchlight`. */
+  push(device: Device, frame: Frame): PorchlightPush;
 }
 
 export interface WakeRigOptions {
-  readonly coalesceMs?: number;
+  /** The listener's choices; profile `simplex`, mode `mutable`, no waiting unless given. */
+  readonly style?: Partial<PushStyle>;
+  /** Whether devices follow one server only, in the eyes of the registry. */
+  readonly onlyServer?: boolean;
+  /** Instead of `chance`. */
+  readonly random?: () => number;
   readonly mailboxEntries?: number;
   /** Where checks fall in the time over which they are spread: 0 first, 1 last. */
   readonly chance?: number;
@@ -53,14 +63,30 @@ export function wakeRig(crypto: Crypto, options: WakeRigOptions = {}): WakeRig {
     log: silentLog,
     metrics: wake.handles,
     listeners: [
-      { name: 'main', link, profile: 'simplex', mode: 'mutable', coalesceMs: options.coalesceMs ?? 0 },
+      {
+        name: 'main',
+        link,
+        profile: 'simplex',
+        mode: 'mutable',
+        class: 'message',
+        coalesceMs: 0,
+        delayMs: 0,
+        ...options.style,
+      },
     ],
     devices: rig.registry,
-    queues: { address: (ref) => queueOf(ref, host(ref)), server: (ref) => Math.floor(ref / 100) },
-    random: () => options.chance ?? 0.5,
+    queues: {
+      address: (ref) => queueOf(ref, host(ref)),
+      server: (ref) => Math.floor(ref / 100),
+      subscriptionId: (ref) => new Uint8Array(24).fill(ref),
+      isOnlyServer: () => options.onlyServer ?? true,
+    },
+    random: options.random ?? (() => options.chance ?? 0.5),
     limits: { devices: 300, mailboxEntries: options.mailboxEntries ?? 1_000 },
   });
   rig.registry.connect(rig.source, engine);
+  const push = (device: Device, { nonce, payload }: Frame): PorchlightPush =>
+    decodePush(crypto.secretboxOpen(messageKey(crypto, device.dhSecret), nonce, payload)!);
   return {
     ...rig,
     link,
@@ -85,7 +111,11 @@ export function wakeRig(crypto: Crypto, options: WakeRigOptions = {}): WakeRig {
         engine.signal(device, ref, crypto.randomBytes(24), new Uint8Array(144).fill(ref));
       }
     },
+    push,
     opened(device, frame) {
+      if (options.style?.profile === 'porchlight') {
+        return push(device, frame).entries.map(({ subscriptionId }) => subscriptionId[0]!);
+      }
       const items = decodeItems(cbDecrypt(crypto, device.dhSecret, frame.nonce, frame.payload)!);
       return items.map(({ queue }) => queue.notifierId[0]!);
     },

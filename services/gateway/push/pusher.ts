@@ -5,7 +5,7 @@
 import type { Crypto } from '../../../shared/crypto/crypto.js';
 import { latin1, wipe } from '../../../shared/encoding/bytes.js';
 import { DecodeError } from '../../../shared/encoding/reader.js';
-import type { Frame, Outcome } from '../../../shared/relay/batch.js';
+import type { Frame, FrameKind, Outcome } from '../../../shared/relay/batch.js';
 import { type Clock, seconds } from '../../../shared/run/clock.js';
 import type { Log } from '../../../shared/run/log.js';
 import type { MetricHandles } from '../../../shared/run/metrics.js';
@@ -16,10 +16,10 @@ import type { OpenCapability } from '../capabilities/capability.js';
 import type { DeviceLimits } from '../limits/devices.js';
 import type { FirstContacts } from '../limits/first-contacts.js';
 import type { Subscribers } from '../limits/subscribers.js';
-import type { gatewayMetrics } from '../metrics.js';
+import type { gatewayMetrics, Milestone } from '../metrics.js';
 import { FrameIds } from './frame-ids.js';
 import { later, MALFORMED, outcomeOf, PROVIDER_DOWN, refused } from './outcomes.js';
-import { renderPush } from './rendering.js';
+import { limitedAs, renderPush } from './rendering.js';
 
 /** Who signed the request. */
 export interface Signer {
@@ -67,6 +67,7 @@ export class Pusher {
     const ids = known ?? (subscribers.account(signer.tagText).established ? this.ids : this.newcomerIds);
     if (!ids.begin(key, done, clock.monotonic())) return;
     this.options.log.debug('frame received', { kind: frame.kind });
+    this.reached('received');
     const finish = (outcome: Outcome): void => {
       this.count(frame, outcome);
       ids.finish(key, outcome);
@@ -92,9 +93,14 @@ export class Pusher {
       finish(push);
       return;
     }
+    this.reached('admitted');
     this.options.log.debug('push sent', { kind: frame.kind });
+    const since = this.options.clock.monotonic();
     this.options.engine.send(push).then(
-      (result) => finish(this.conclude(result, open, signer)),
+      (result) => {
+        this.answered(result, since);
+        finish(this.conclude(result, open, signer));
+      },
       () => finish(this.conclude({ kind: 'unavailable', reason: 'provider-down' }, open, signer)),
     );
   }
@@ -115,7 +121,7 @@ export class Pusher {
     const app = apps.find(open.appTag, open.environment);
     // A stranger gets verification pushes to a device, and nothing else (relay.md §5).
     if (app === undefined || (!open.proven && frame.kind !== 'verification')) return MALFORMED;
-    const limited = this.limit(frame, open, signer);
+    const limited = this.limit(limitedAs(frame, app), open, signer);
     if (limited !== undefined) return limited;
     try {
       return renderPush(crypto, frame, open, app, () => capabilities.draw(open), seconds(clock));
@@ -126,12 +132,12 @@ export class Pusher {
     }
   }
 
-  private limit(frame: Frame, open: OpenCapability, signer: Signer): Outcome | undefined {
+  private limit(kind: FrameKind, open: OpenCapability, signer: Signer): Outcome | undefined {
     const { devices, firstContacts, subscribers, clock } = this.options;
     const stopped = open.proven ? 0 : firstContacts.stoppedSeconds(signer.tagText);
     if (stopped > 0) return later('budget', stopped);
     const onNew = () => subscribers.establish(signer.tagText).sawDevice(clock.monotonic());
-    const refusal = devices.take(open, frame.kind, onNew);
+    const refusal = devices.take(open, kind, onNew);
     return refusal && later(refusal.reason, refusal.afterSeconds);
   }
 
@@ -145,6 +151,18 @@ export class Pusher {
     const capability = result.kind === 'accepted' ? this.renewal(open) : undefined;
     wipe(open.plaintext);
     return capability === undefined ? outcome : { ...outcome, capability };
+  }
+
+  private reached(milestone: Milestone): void {
+    this.options.metrics.milestones_total.inc({ milestone });
+  }
+
+  /** Counts and times what Apple itself said; a push that found no connection or no room had no answer. */
+  private answered(result: ApnsResult, since: number): void {
+    const isApples = result.kind !== 'unavailable' && !(result.kind === 'later' && result.reason === 'load');
+    if (!isApples) return;
+    this.reached('answered');
+    this.options.metrics.frame_seconds.observe((this.options.clock.monotonic() - since) / 1000);
   }
 
   /** No renewal is no reason to fail a push: the next one tries again. */

@@ -25,6 +25,14 @@ const BACKGROUND: Readonly<Record<FrameKind, boolean>> = {
   alert: false,
 };
 
+/** In profiles that send messages of urgency 0 in the background, urgency says whether anything is shown. */
+const isSilent = ({ kind, urgent }: Frame, { profile }: App): boolean =>
+  BACKGROUND[kind] || (kind === 'message' && !urgent && profile.silentMessage !== undefined);
+
+/** The kind whose limit a frame counts in: silent messages are background pushes, as checks are. */
+export const limitedAs = (frame: Frame, app: App): FrameKind =>
+  frame.kind === 'message' && isSilent(frame, app) ? 'check' : frame.kind;
+
 /**
  * The push of a frame. `code` is called for verification frames only; their key `m` is overwritten in the frame.
  * Throws `DecodeError` where a verification frame's payload is something else. `now`: Unix seconds.
@@ -37,7 +45,7 @@ export function renderPush(
   code: () => Uint8Array,
   now: number,
 ): ApnsPush {
-  const background = BACKGROUND[frame.kind];
+  const background = isSilent(frame, app);
   return {
     environment: open.environment,
     topic: app.topic,
@@ -55,7 +63,9 @@ function body(crypto: Crypto, frame: Frame, app: App, code: () => Uint8Array): U
   const { profile } = app;
   switch (frame.kind) {
     case 'message':
-      return profile.message(frame.nonce, frame.payload);
+      return isSilent(frame, app)
+        ? profile.silentMessage!(frame.nonce, frame.payload)
+        : profile.message(frame.nonce, frame.payload);
     case 'check':
       return profile.check;
     case 'alert':

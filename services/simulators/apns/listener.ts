@@ -3,7 +3,7 @@
  * Can go down, taking its connections along, and come up again on the same port.
  */
 import { performServerHandshake } from 'node:http2';
-import type { AddressInfo } from 'node:net';
+import type { AddressInfo, Socket } from 'node:net';
 import { createServer, type Server, type TLSSocket } from 'node:tls';
 import type { Environment } from '../../../shared/relay/identity.js';
 import { SimulatedConnection, type World } from './connection.js';
@@ -27,6 +27,8 @@ export class Listener {
   readonly connections = new Set<SimulatedConnection>();
   private readonly options: ListenerOptions;
   private readonly sockets = new Set<TLSSocket>();
+  /** Every connection below TLS, those still in their handshake, too. */
+  private readonly raw = new Set<Socket>();
   private server: Server | undefined;
 
   constructor(options: ListenerOptions) {
@@ -40,6 +42,10 @@ export class Listener {
     const { cert, key } = this.options.certificate;
     const server = createServer({ cert, key, ALPNProtocols: ['h2'], minVersion: 'TLSv1.2' });
     this.server = server;
+    server.on('connection', (socket: Socket) => {
+      this.raw.add(socket);
+      socket.on('close', () => this.raw.delete(socket));
+    });
     server.on('secureConnection', (socket) => this.accept(socket));
     server.on('tlsClientError', () => {});
     await new Promise<void>((resolve, reject) => {
@@ -54,6 +60,7 @@ export class Listener {
     const { server } = this;
     this.server = undefined;
     for (const socket of this.sockets) socket.destroy();
+    for (const socket of this.raw) socket.destroy();
     if (server !== undefined) await new Promise<void>((resolve) => server.close(() => resolve()));
   }
 

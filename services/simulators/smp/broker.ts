@@ -6,15 +6,17 @@ import type { Crypto } from '../../../shared/crypto/crypto.js';
 import { sameBytes } from '../../../shared/encoding/bytes.js';
 import { type Clock, seconds } from '../../../shared/run/clock.js';
 import type { Command, ServerMessage } from '../../../shared/smp/commands.js';
-import { ID_SIZE, maxBodySize, NONCE_SIZE, SINCE } from '../../../shared/smp/constants.js';
+import { ID_SIZE, IDS_HASH_SIZE, maxBodySize, NONCE_SIZE, SINCE } from '../../../shared/smp/constants.js';
 import type { ErrorType } from '../../../shared/smp/errors.js';
 import type { AuthAlgorithm, Key } from '../../../shared/smp/keys.js';
 import { sealBody, sealMeta } from '../../../shared/smp/message-body.js';
 import type { SmpCounters } from './counters.js';
-import { Delivery } from './delivery.js';
+import { Delivery, type ServiceContents } from './delivery.js';
 import type { FaultScript } from './faults.js';
 import type { SmpLimits, SmpTiming } from './options.js';
 import { type Notifier, type Queue, QueueStore, type StoredMessage } from './queues.js';
+import { Receivers } from './receivers.js';
+import { ServiceStore } from './services.js';
 import { type Subscriber, Subscriptions } from './subscriptions.js';
 
 export interface BrokerOptions {
@@ -32,24 +34,29 @@ const OK: ServerMessage = { word: 'OK' };
 const failed = (error: ErrorType): ServerMessage => ({ word: 'ERR', error });
 const AUTH = failed({ kind: 'AUTH' });
 /** SUB and NSUB are answered with OK before version 16. */
-const subscribed = (version: number): ServerMessage => (version >= SINCE.services ? { word: 'SOK' } : OK);
+const subscribed = ({ version, serviceId }: Subscriber): ServerMessage =>
+  version >= SINCE.services ? { word: 'SOK', ...(serviceId && { serviceId }) } : OK;
 
 export class Broker {
   readonly store = new QueueStore();
+  readonly services: ServiceStore;
   private readonly options: BrokerOptions;
   private readonly recipients = new Subscriptions();
-  private readonly notifiers = new Subscriptions();
+  private readonly receivers = new Receivers();
   private readonly delivery: Delivery;
 
   constructor(options: BrokerOptions) {
     this.options = options;
-    const { store, notifiers: subscriptions } = this;
-    this.delivery = new Delivery({ ...options, store, subscriptions });
+    const { store, receivers } = this;
+    this.services = new ServiceStore(options.crypto);
+    this.delivery = new Delivery({ ...options, store, receivers });
   }
 
   /** Notifier subscriptions of all connections. */
   get notifierSubscriptions(): number {
-    return this.notifiers.size;
+    let count = 0;
+    for (const { notifier } of this.store.notified()) if (this.receivers.of(notifier!)) count++;
+    return count;
   }
 
   /** Starts deliveries, of what the store holds already too. */
@@ -72,16 +79,23 @@ export class Broker {
     }
   }
 
+  /** A database that lost its services: their certificates get other ids, and no queue is associated. */
+  forgetServices(): void {
+    this.services.clear();
+    for (const { notifier } of this.store.notified()) notifier!.serviceId = undefined;
+  }
+
   /** A connection is gone, and with it all its subscriptions. */
   drop(subscriber: Subscriber): void {
     this.recipients.drop(subscriber);
-    this.notifiers.drop(subscriber);
+    this.receivers.drop(subscriber);
     this.delivery.drop(subscriber);
   }
 
   /** Runs an authorised command on its queue (none for NEW and PING); returns the answer. */
   run(command: Command, queue: Queue | undefined, subscriber: Subscriber): ServerMessage {
     if (command.word === 'PING') return { word: 'PONG' };
+    if (command.word === 'NSUBS') return this.subscribeService(subscriber);
     if (command.word === 'NEW') return this.create(command, subscriber);
     return queue === undefined ? AUTH : this.runOn(queue, command, subscriber);
   }
@@ -143,14 +157,36 @@ export class Broker {
     const before = this.recipients.take(queue.recipientId, subscriber);
     if (before) this.delivery.end(before, queue.recipientId, 'moved');
     this.tellMessage(queue, subscriber);
-    return subscribed(subscriber.version);
+    return subscribed(subscriber);
   }
 
   private subscribeNotifier(queue: Queue, subscriber: Subscriber): ServerMessage {
-    const { id } = queue.notifier!;
-    const before = this.notifiers.take(id, subscriber);
-    if (before) this.delivery.end(before, id, 'moved');
-    return subscribed(subscriber.version);
+    const notifier = queue.notifier!;
+    const held = subscriber.serviceId && this.contents(subscriber.serviceId);
+    const losers = this.receivers.take(notifier, subscriber);
+    if (losers.notifier) this.delivery.end(losers.notifier, notifier.id, 'moved');
+    if (losers.service && held) this.delivery.endService(losers.service, subscriber.serviceId!, held);
+    return subscribed(subscriber);
+  }
+
+  /** Answered with what this side holds, whatever the other believes. */
+  private subscribeService(subscriber: Subscriber): ServerMessage {
+    const serviceId = subscriber.serviceId!;
+    const contents = this.contents(serviceId);
+    const before = this.receivers.takeService(serviceId, subscriber);
+    if (before) this.delivery.endService(before, serviceId, contents);
+    return { word: 'SOKS', ...contents };
+  }
+
+  private contents(serviceId: Uint8Array): ServiceContents {
+    const idsHash = new Uint8Array(IDS_HASH_SIZE);
+    let count = 0;
+    for (const { notifier } of this.store.notified()) {
+      if (!notifier?.serviceId || !sameBytes(notifier.serviceId, serviceId)) continue;
+      count++;
+      for (const [i, byte] of this.options.crypto.md5(notifier.id).entries()) idsHash[i]! ^= byte;
+    }
+    return { count, idsHash };
   }
 
   private setNotifier(queue: Queue, { notifierKey, dhKey }: Of<'NKEY'>): ServerMessage {
@@ -202,7 +238,7 @@ export class Broker {
     const old = this.store.setNotifier(queue, notifier);
     if (!old) return;
     this.delivery.forget(old);
-    const subscriber = this.notifiers.release(old.id);
+    const subscriber = this.receivers.release(old);
     if (subscriber) this.delivery.end(subscriber, old.id, 'deleted');
   }
 

@@ -17,9 +17,9 @@ import {
   openSignedKey,
   type SmpServerHello,
 } from '../../../shared/smp/handshake.js';
-import { decodePublicKey, type Key, ofAlgorithm } from '../../../shared/smp/keys.js';
 import type { RequestSession } from '../../../shared/smp/request-block.js';
 import { smpSession } from '../../../shared/smp/transmission.js';
+import { certificateKey } from './identity.js';
 
 export interface SmpDialOptions {
   readonly crypto: Crypto;
@@ -131,12 +131,7 @@ function provenKey(
     throw new SmpHandshakeError('other identity');
   }
   if (!serverKey) return undefined;
-  const key = openSignedKey(crypto, leafKey(peer.raw), serverKey.signedKey);
+  const key = openSignedKey(crypto, certificateKey(peer.raw), serverKey.signedKey);
   if (!key) throw new SmpHandshakeError('session key not signed by the server');
   return key.slice();
-}
-
-function leafKey(der: Uint8Array): Key<'ed25519' | 'ed448'> {
-  const spki = new X509Certificate(der).publicKey.export({ format: 'der', type: 'spki' });
-  return ofAlgorithm(decodePublicKey(spki), 'ed25519', 'ed448');
 }

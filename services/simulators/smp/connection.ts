@@ -33,6 +33,7 @@ import type { BlockFault, FaultScript } from './faults.js';
 import type { SmpIdentity } from './identity.js';
 import type { SmpLimits, SmpTiming } from './options.js';
 import { Outbox } from './outbox.js';
+import { clientChain, type ServiceSession } from './services.js';
 import { SmpSession } from './session.js';
 
 /** What all connections of the stand-in share. */
@@ -111,16 +112,14 @@ export class Connection {
       return;
     }
     this.deadline.cancel();
-    if (hello.service) {
-      this.refuseService();
-      return;
-    }
+    const service = hello.service && this.accept(hello.service);
+    if (service === 'refused') return;
     this.codec = this.codecFor(hello);
     if (!this.codec) {
       this.close();
       return;
     }
-    this.session = this.open(hello.version, this.codec);
+    this.session = this.open(hello.version, this.codec, service);
     this.parts.counters.sessions++;
     this.fault(this.parts.faults.takeBlock(0));
   }
@@ -130,14 +129,17 @@ export class Connection {
     return known && sameBytes(keyHash, this.parts.keyHash);
   }
 
-  /** This stand-in has no service subscriptions; to a notifier it looks as if its certificate could not be stored. */
-  private refuseService(): void {
-    const error = { kind: 'HANDSHAKE', reason: 'BAD_SERVICE' } as const;
-    this.outbox.push(plainBlocks().seal(encodeServiceResponse({ error })));
+  /** The third message: the service's id, or why it is none, and the end. */
+  private accept(offered: NonNullable<SmpClientHello['service']>): ServiceSession | 'refused' {
+    const accepted = this.parts.broker.services.accept(offered, clientChain(this.socket));
+    const response = 'kind' in accepted ? { error: accepted } : { serviceId: accepted.id };
+    this.outbox.push(plainBlocks().seal(encodeServiceResponse(response)));
+    if (!('kind' in accepted)) return accepted;
     this.socket.end();
+    return 'refused';
   }
 
-  private open(version: number, codec: BlockCodec): SmpSession {
+  private open(version: number, codec: BlockCodec, service: ServiceSession | undefined): SmpSession {
     const { crypto, broker, faults, counters } = this.parts;
     const { outbox, sessionId, sessionKey } = this;
     return new SmpSession({
@@ -146,6 +148,7 @@ export class Connection {
       params: smpSession(version, sessionId),
       codec,
       privateKey: sessionKey?.privateKey,
+      service,
       broker,
       faults,
       counters,

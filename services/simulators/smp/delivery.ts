@@ -11,7 +11,14 @@ import type { SmpCounters } from './counters.js';
 import type { FaultScript } from './faults.js';
 import type { SmpLimits, SmpTiming } from './options.js';
 import type { Notifier, QueueStore, StoredNotification } from './queues.js';
-import type { ServerEvent, Subscriber, Subscriptions } from './subscriptions.js';
+import type { Receivers } from './receivers.js';
+import type { ServerEvent, Subscriber } from './subscriptions.js';
+
+/** How many queues are associated with a service, and the exclusive-or of the MD5 of their notifiers' ids. */
+export interface ServiceContents {
+  readonly count: number;
+  readonly idsHash: Uint8Array;
+}
 
 /** Length of a notification's encrypted metadata. */
 const METADATA_SIZE = 144;
@@ -22,8 +29,7 @@ export interface DeliveryParts {
   readonly timing: SmpTiming;
   readonly limits: SmpLimits;
   readonly store: QueueStore;
-  /** Of notifiers. */
-  readonly subscriptions: Subscriptions;
+  readonly receivers: Receivers;
   readonly faults: FaultScript;
   readonly counters: SmpCounters;
 }
@@ -76,8 +82,17 @@ export class Delivery {
   /** Tells a connection with the next round that a subscription of its is over. */
   end(subscriber: Subscriber, entityId: Uint8Array, cause: 'moved' | 'deleted'): void {
     const word = cause === 'deleted' && subscriber.version >= SINCE.deleted ? 'DELD' : 'END';
+    this.endWith(subscriber, { entityId, message: { word } });
+  }
+
+  /** The same, of all subscriptions as a service. */
+  endService(subscriber: Subscriber, serviceId: Uint8Array, contents: ServiceContents): void {
+    this.endWith(subscriber, { entityId: serviceId, message: { word: 'ENDS', ...contents } });
+  }
+
+  private endWith(subscriber: Subscriber, event: ServerEvent): void {
     const events = this.endings.get(subscriber) ?? [];
-    events.push({ entityId, message: { word } });
+    events.push(event);
     this.endings.set(subscriber, events);
   }
 
@@ -96,7 +111,7 @@ export class Delivery {
   private deliver(): void {
     const batches = new Map<Subscriber, ServerEvent[]>();
     for (const notifier of this.waiting) {
-      const subscriber = this.parts.subscriptions.holder(notifier.id);
+      const subscriber = this.parts.receivers.of(notifier);
       if (!subscriber || subscriber.full) continue; // kept for the next round
       const events = batches.get(subscriber) ?? [];
       for (const notification of notifier.pending) events.push(nmsg(notifier.id, notification));
@@ -113,13 +128,13 @@ export class Delivery {
 
   /** Fault: notifications of queues that nobody here follows. */
   private tellOfStrangers(): void {
-    const { crypto, faults, subscriptions } = this.parts;
+    const { crypto, faults, receivers } = this.parts;
     if (!faults.takeStranger()) return;
     const notification = {
       nonce: crypto.randomBytes(NONCE_SIZE),
       metadata: crypto.randomBytes(METADATA_SIZE),
     };
-    for (const subscriber of subscriptions.subscribers()) {
+    for (const subscriber of receivers.subscribers()) {
       subscriber.tell([nmsg(crypto.randomBytes(ID_SIZE), notification)]);
     }
   }

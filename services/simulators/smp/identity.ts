@@ -1,8 +1,12 @@
 /** The stand-in's identity: an authority and a leaf as real servers make them, new or from files (guide B.3). */
+import { X509Certificate } from 'node:crypto';
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { createIdentity, pemBlocks, toPem } from '../../../shared/crypto/x509.js';
+import type { Bytes } from '../../../shared/encoding/bytes.js';
+import { DecodeError } from '../../../shared/encoding/reader.js';
 import { readSecretFile, writeSecretFile } from '../../../shared/run/files.js';
+import { decodePublicKey, type Key, ofAlgorithm } from '../../../shared/smp/keys.js';
 
 /** All DER. */
 export interface SmpIdentity {
@@ -55,3 +59,14 @@ export const tlsCredentials = ({
   cert: toPem(CERTIFICATE, leafCert) + toPem(CERTIFICATE, caCert),
   key: toPem(PRIVATE_KEY, leafKey),
 });
+
+/** The public key of a certificate. Throws `DecodeError` where it is no Ed25519 or Ed448 one. */
+export function certificateKey(der: Bytes): Key<'ed25519' | 'ed448'> {
+  let spki: Buffer;
+  try {
+    spki = new X509Certificate(der).publicKey.export({ format: 'der', type: 'spki' });
+  } catch {
+    throw new DecodeError('not a certificate');
+  }
+  return ofAlgorithm(decodePublicKey(spki), 'ed25519', 'ed448');
+}

@@ -59,6 +59,8 @@ export interface SmpStandInOptions {
   /** Made anew where it is missing. */
   readonly identity?: SmpIdentity;
   readonly versions?: VersionRange;
+  /** Whether it asks clients for a service certificate, as real servers do unless told otherwise; default true. */
+  readonly services?: boolean;
   readonly timing?: Partial<SmpTiming>;
   readonly limits?: Partial<SmpLimits>;
   /** Where queues, messages and notifications are kept from `close` to the next start. */

@@ -24,6 +24,8 @@ export interface Notifier {
   readonly key: Key<AuthAlgorithm>;
   /** X25519 secret with the recipient: encrypts metadata. */
   readonly secret: Uint8Array;
+  /** The service that it is associated with. */
+  serviceId?: Uint8Array | undefined;
   /** Oldest first. */
   pending: StoredNotification[];
 }

@@ -3,6 +3,7 @@ import type { Bytes } from '../../../shared/encoding/bytes.js';
 import type { Command } from '../../../shared/smp/commands.js';
 import type { AuthAlgorithm, Key } from '../../../shared/smp/keys.js';
 import type { Queue, QueueStore } from './queues.js';
+import type { ServiceSession } from './services.js';
 
 export interface Right {
   readonly queue: Queue | undefined;
@@ -10,10 +11,18 @@ export interface Right {
   readonly key: Key<AuthAlgorithm> | 'nobody' | undefined;
 }
 
-export function rightTo(store: QueueStore, command: Command, entityId: Bytes): Right {
+/** @param service of the session, if it is one's */
+export function rightTo(
+  store: QueueStore,
+  command: Command,
+  entityId: Bytes,
+  service: ServiceSession | undefined,
+): Right {
   switch (command.word) {
     case 'PING':
       return { queue: undefined, key: 'nobody' };
+    case 'NSUBS':
+      return { queue: undefined, key: service && { algorithm: 'ed25519', raw: service.auth.sessionKey } };
     case 'NEW':
       return { queue: undefined, key: command.recipientKey };
     case 'NSUB': {

@@ -32,6 +32,8 @@ export interface SmpStandIn {
     readonly queues: number;
     readonly subscriptions: number;
   };
+  /** Loses all services and associations, as a server does that went back to an old version. */
+  forgetServices(): void;
   /** Cuts every connection; the listener stays. */
   dropConnections(): void;
   /** Stops listening and cuts every connection. Not graceful: messages and notifications are lost as well. */
@@ -58,6 +60,7 @@ class StandIn implements SmpStandIn {
   readonly faults: FaultScript;
   port: number;
   control: ControlServer | undefined;
+  private readonly services: boolean;
   private readonly stateFile: string | undefined;
   private readonly parts: ConnectionParts;
   private readonly open = new Set<Connection>();
@@ -72,12 +75,13 @@ class StandIn implements SmpStandIn {
     const counters = newCounters();
     this.host = host;
     this.port = port;
+    this.services = options.services ?? true;
     this.stateFile = options.stateFile;
     this.identity = options.identity ?? createSmpIdentity(new Date(clock.now()));
     this.faults = new FaultScript(clock, limits.faults);
     const { identity, faults } = this;
     const broker = new Broker({ crypto, clock, timing, limits, faults, counters });
-    if (this.stateFile) loadState(this.stateFile, broker.store);
+    if (this.stateFile) loadState(this.stateFile, broker);
     this.parts = {
       crypto,
       clock,
@@ -109,6 +113,10 @@ class StandIn implements SmpStandIn {
       queues: broker.store.size,
       subscriptions: broker.notifierSubscriptions,
     };
+  }
+
+  forgetServices(): void {
+    this.parts.broker.forgetServices();
   }
 
   dropConnections(): void {
@@ -148,7 +156,7 @@ class StandIn implements SmpStandIn {
   async close(): Promise<void> {
     await this.down();
     await this.control?.close();
-    if (this.stateFile) saveState(this.stateFile, this.parts.broker.store);
+    if (this.stateFile) saveState(this.stateFile, this.parts.broker);
   }
 
   private createListener(): Server {
@@ -158,6 +166,8 @@ class StandIn implements SmpStandIn {
       ciphers: 'TLS_CHACHA20_POLY1305_SHA256',
       sigalgs: 'ed448:ed25519',
       ecdhCurve: 'X448:X25519',
+      requestCert: this.services,
+      rejectUnauthorized: false, // what a client shows is judged in the handshake
       // No extension: version 6; nothing in common: Node sends the alert that a real server sends (guide B.2).
       ALPNProtocols: [...SMP_SERVER_ALPN],
     });

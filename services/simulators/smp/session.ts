@@ -4,9 +4,14 @@
  * of the requests; events that they cause follow.
  */
 import { type Crypto, CryptoError } from '../../../shared/crypto/crypto.js';
-import type { Bytes } from '../../../shared/encoding/bytes.js';
+import { type Bytes, sameBytes } from '../../../shared/encoding/bytes.js';
 import { DecodeError } from '../../../shared/encoding/reader.js';
-import { verifyAuth } from '../../../shared/smp/auth.js';
+import {
+  authorizedInService,
+  takesServiceSignature,
+  verifyAuth,
+  verifyServiceSignature,
+} from '../../../shared/smp/auth.js';
 import type { BlockCodec } from '../../../shared/smp/block.js';
 import {
   type Command,
@@ -35,6 +40,7 @@ import type { SmpCounters } from './counters.js';
 import type { FaultScript } from './faults.js';
 import type { Queue } from './queues.js';
 import { rightTo } from './rights.js';
+import type { ServiceSession } from './services.js';
 import type { ServerEvent, Subscriber } from './subscriptions.js';
 
 export interface SessionOptions {
@@ -44,6 +50,8 @@ export interface SessionOptions {
   readonly codec: BlockCodec;
   /** Our raw X25519 key of this connection, for authenticators; from version 7. */
   readonly privateKey: Bytes | undefined;
+  /** Of a session as a service. */
+  readonly service?: ServiceSession | undefined;
   readonly broker: Broker;
   readonly faults: FaultScript;
   readonly counters: SmpCounters;
@@ -68,6 +76,8 @@ interface Refusal {
 }
 
 const NONE = new Uint8Array(0);
+/** What a notifier's service may send. */
+const NOTIFIER_WORDS: readonly string[] = ['NSUB', 'NSUBS', 'PING'];
 const BLOCK_ERROR: Refusal = { corrId: NONE, entityId: NONE, error: { kind: 'BLOCK' } };
 
 export class SmpSession implements Subscriber {
@@ -81,6 +91,10 @@ export class SmpSession implements Subscriber {
 
   get version(): number {
     return this.options.version;
+  }
+
+  get serviceId(): Bytes | undefined {
+    return this.options.service?.id;
   }
 
   get full(): boolean {
@@ -137,9 +151,8 @@ export class SmpSession implements Subscriber {
     const command = this.parse(received);
     if ('kind' in command) return { corrId, entityId, error: command };
     const queue = this.authorize(received, command);
-    return queue === 'refused'
-      ? { corrId, entityId, error: { kind: needsService(received, command) ? 'SERVICE' : 'AUTH' } }
-      : { corrId, entityId, command, queue };
+    if (queue === 'SERVICE' || queue === 'AUTH') return { corrId, entityId, error: { kind: queue } };
+    return { corrId, entityId, command, queue };
   }
 
   private split(item: Bytes): Received | undefined {
@@ -161,19 +174,33 @@ export class SmpSession implements Subscriber {
     }
     if (!command) return { kind: 'CMD', reason: 'UNKNOWN' };
     const given = { auth: auth.length > 0, entity: entityId.length > 0 };
-    const reason = credentialsProblem(command.word, given);
+    const reason = credentialsProblem(command.word, given) ?? this.roleProblem(command);
     return reason ? { kind: 'CMD', reason } : command;
   }
 
-  /** The queue that the command works on, or that it may not. */
-  private authorize(received: Received, command: Command): Queue | undefined | 'refused' {
-    if (needsService(received, command)) return 'refused';
-    const { crypto, params, broker, privateKey } = this.options;
-    const { queue, key } = rightTo(broker.store, command, received.entityId);
-    if (key === 'nobody') return received.auth.length === 0 ? queue : 'refused';
-    const session = { sessionPrivateKey: privateKey, corrId: received.corrId };
+  /** A notifier's service does nothing else. */
+  private roleProblem({ word }: Command): 'PROHIBITED' | undefined {
+    return this.options.service && !NOTIFIER_WORDS.includes(word) ? 'PROHIBITED' : undefined;
+  }
+
+  /** The queue that the command works on, or why it may not. */
+  private authorize(received: Received, command: Command): Queue | undefined | 'AUTH' | 'SERVICE' {
+    const { crypto, params, broker, privateKey, service } = this.options;
     const covered = authorizedAsReceived(params, received);
-    return verifyAuth(crypto, key, session, covered, received.auth) ? queue : 'refused';
+    if (!this.serviceAgrees(received, command, covered)) return 'SERVICE';
+    const { queue, key } = rightTo(broker.store, command, received.entityId, service);
+    if (key === 'nobody') return received.auth.length === 0 ? queue : 'AUTH';
+    const session = { sessionPrivateKey: privateKey, corrId: received.corrId };
+    const byKey = service && received.serviceSig ? authorizedInService(service.auth, covered) : covered;
+    return verifyAuth(crypto, key, session, byKey, received.auth) ? queue : 'AUTH';
+  }
+
+  /** The service's signature is there and right, or neither there nor needed; NSUBS is for this service (guide F). */
+  private serviceAgrees({ serviceSig, entityId }: Received, { word }: Command, covered: Bytes): boolean {
+    const { crypto, service } = this.options;
+    if (word === 'NSUBS') return service !== undefined && !serviceSig && sameBytes(entityId, service.id);
+    if (!service || !takesServiceSignature(word)) return serviceSig === undefined;
+    return serviceSig !== undefined && verifyServiceSignature(crypto, service.auth, covered, serviceSig);
   }
 
   private run({ command, queue }: Request): ServerMessage {
@@ -223,9 +250,5 @@ function orCryptoError(run: () => ServerMessage): ServerMessage {
     throw error;
   }
 }
-
-/** In a session without a service, NSUBS and a service's signature are out of place (guide F). */
-const needsService = ({ serviceSig }: Received, { word }: Command): boolean =>
-  serviceSig !== undefined || word === 'NSUBS';
 
 const hasEntity = ({ word }: ServerMessage): boolean => word !== 'IDS' && word !== 'PONG';

@@ -1,6 +1,7 @@
-/** The state that a real server keeps over a graceful restart: queues, messages, notifications not yet delivered. */
+/** What a real server keeps over a graceful restart: queues, services, messages, notifications not yet delivered. */
 import { existsSync } from 'node:fs';
 import { z } from 'zod';
+import { latin1 } from '../../../shared/encoding/bytes.js';
 import { readSecretFile, writeSecretFile } from '../../../shared/run/files.js';
 import {
   type AuthAlgorithm,
@@ -9,7 +10,8 @@ import {
   type Key,
   ofAlgorithm,
 } from '../../../shared/smp/keys.js';
-import type { Notifier, Queue, QueueStore } from './queues.js';
+import type { Broker } from './broker.js';
+import type { Notifier, Queue } from './queues.js';
 
 const bytes = z.base64().transform((text) => new Uint8Array(Buffer.from(text, 'base64')));
 const key = bytes.transform((der) => ofAlgorithm(decodePublicKey(der), 'ed25519', 'ed448', 'x25519'));
@@ -23,6 +25,7 @@ const notifier = z.strictObject({
   id: bytes,
   key,
   secret: bytes,
+  serviceId: bytes.optional(),
   pending: z.array(z.strictObject({ nonce: bytes, metadata: bytes, storedAt: z.int() })),
 });
 const queue = z.strictObject({
@@ -37,15 +40,27 @@ const queue = z.strictObject({
   full: z.boolean(),
 });
 
-/** Writes all queues, readable by the owner only. */
-export function saveState(file: string, store: QueueStore): void {
-  writeSecretFile(file, JSON.stringify([...store.all()].map(toJson)));
+const state = z.strictObject({
+  queues: z.array(queue),
+  services: z.array(z.strictObject({ certHash: bytes, id: bytes })),
+});
+
+/** Writes everything, readable by the owner only. */
+export function saveState(file: string, { store, services }: Broker): void {
+  const queues = [...store.all()].map(toJson);
+  const known = [...services.entries()].map(([certHash, id]) => ({
+    certHash: Buffer.from(certHash, 'latin1').toString('base64'),
+    id: base64(id),
+  }));
+  writeSecretFile(file, JSON.stringify({ queues, services: known }));
 }
 
-/** Adds the queues of a file to the store, if there is one. Throws where it is no state of a stand-in. */
-export function loadState(file: string, store: QueueStore): void {
+/** Adds what a file holds, if there is one. Throws where it is no state of a stand-in. */
+export function loadState(file: string, { store, services }: Broker): void {
   if (!existsSync(file)) return;
-  for (const read of z.array(queue).parse(JSON.parse(readSecretFile(file).toString('utf8')))) {
+  const { queues, services: known } = state.parse(JSON.parse(readSecretFile(file).toString('utf8')));
+  for (const { certHash, id } of known) services.add(latin1(certHash), id);
+  for (const read of queues) {
     const { mode, senderKey, notifier: n, messages, ...rest } = read;
     store.add({
       ...rest,
@@ -78,10 +93,11 @@ function toJson(q: Queue): unknown {
   };
 }
 
-const notifierJson = ({ id, key: authKey, secret, pending }: Notifier): unknown => ({
+const notifierJson = ({ id, key: authKey, secret, serviceId, pending }: Notifier): unknown => ({
   id: base64(id),
   key: keyJson(authKey),
   secret: base64(secret),
+  serviceId: serviceId && base64(serviceId),
   pending: pending.map(({ nonce, metadata, storedAt }) => ({
     nonce: base64(nonce),
     metadata: base64(metadata),

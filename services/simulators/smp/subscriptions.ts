@@ -11,6 +11,8 @@ export interface ServerEvent {
 /** A session, as far as it is told things. */
 export interface Subscriber {
   readonly version: number;
+  /** Of a session as a service. */
+  readonly serviceId?: Bytes | undefined;
   /** Its send queue takes no more for now. */
   readonly full: boolean;
   tell(events: readonly ServerEvent[]): void;

@@ -78,6 +78,8 @@ const LOAD_AFTER = 60;
 interface Entry {
   readonly frame: Frame;
   readonly resolve: (outcome: Outcome) => void;
+  /** When it was handed over. */
+  readonly since: number;
   attempts: number;
 }
 
@@ -108,7 +110,7 @@ export class Batcher {
     if (!this.running) return Promise.resolve(this.count(unavailable));
     if (this.waiting.length >= this.limits.waiting) return Promise.resolve(this.count(load));
     return new Promise((resolve) => {
-      this.waiting.push({ frame, resolve, attempts: 0 });
+      this.waiting.push({ frame, resolve, since: this.options.clock.monotonic(), attempts: 0 });
       this.schedule();
     });
   }
@@ -232,6 +234,8 @@ export class Batcher {
   }
 
   private settle(entry: Entry, outcome: Outcome): void {
+    const { clock, metrics } = this.options;
+    metrics.link_answer_seconds.observe((clock.monotonic() - entry.since) / 1000);
     entry.resolve(this.count(outcome));
   }
 

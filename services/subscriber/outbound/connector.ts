@@ -7,6 +7,7 @@ import { connect as connectTls, type TLSSocket } from 'node:tls';
 import type { buildConnector } from 'undici';
 import type { Crypto } from '../../../shared/crypto/crypto.js';
 import type { Clock } from '../../../shared/run/clock.js';
+import { connectThroughSocks, type Endpoint } from '../../../shared/run/socks5.js';
 
 /** Opens a byte stream to a host: plain TCP here; through a SOCKS5 proxy where one is wanted. */
 export type Dial = (host: string, port: number, signal: AbortSignal) => Promise<Socket>;
@@ -52,6 +53,12 @@ export const dialTcp: Dial = (host, port, signal) =>
     socket.once('connect', () => resolve(socket)).once('error', reject);
   });
 
+/** Dials through a SOCKS5 proxy, which also resolves the name. */
+export const dialThrough =
+  (proxy: Endpoint): Dial =>
+  (host, port, signal) =>
+    connectThroughSocks({ proxy, target: { host, port } }, signal);
+
 /** A connector for undici. Fails with `ConnectError` only. */
 export function createConnector(options: ConnectorOptions): buildConnector.connector {
   return (_target, done) => {
@@ -92,7 +99,8 @@ function handshake(raw: Socket, options: ConnectorOptions, signal: AbortSignal):
   return new Promise((resolve, reject) => {
     const stop = (): void => void socket.destroy(new ConnectError('timeout'));
     signal.addEventListener('abort', stop, { once: true });
-    socket.once('error', reject).once('close', () => reject(new ConnectError('unreachable')));
+    // More than once: the signal destroys the socket below as well, and both say so here.
+    socket.on('error', reject).once('close', () => reject(new ConnectError('unreachable')));
     socket.once('secureConnect', () => {
       signal.removeEventListener('abort', stop);
       resolve(socket);

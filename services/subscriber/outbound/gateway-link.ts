@@ -16,6 +16,8 @@ export interface GatewayFacts {
   readonly apps: ReadonlyMap<string, readonly Environment[]>;
   /** Seconds that its clock is ahead of ours, as far as it ever complained: what it judges by time is dated by its own. */
   readonly clockOffset: number;
+  /** Topic → forms in which it renders that app's pushes. */
+  readonly profiles: ReadonlyMap<string, readonly string[]>;
 }
 
 /** An endpoint of the gateway said no; `code` is one of relay.md §6, or `no-answer` when it could not be asked. */

@@ -147,5 +147,6 @@ function factsOf(statements: Statements, client: SignedClient): GatewayFacts | u
   const sealing = statement && currentSealingKey(statement, client.now());
   if (statement === undefined || sealing === undefined) return undefined;
   const apps = new Map(statement.apps.map((app) => [app.topic, app.environments]));
-  return { identityKey: statement.identityKey, sealing, apps, clockOffset: client.clockOffset };
+  const profiles = new Map(statement.apps.map((app) => [app.topic, app.profiles]));
+  return { identityKey: statement.identityKey, sealing, apps, profiles, clockOffset: client.clockOffset };
 }

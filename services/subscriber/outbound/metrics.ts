@@ -1,11 +1,16 @@
 /** What the link to a gateway counts. Labels are closed sets of our own words; no ids, no addresses. */
-import type { MetricTable } from '../../../shared/run/metrics.js';
+import { HOP_BUCKETS, type MetricTable } from '../../../shared/run/metrics.js';
 
 export const linkMetrics = {
   link_frames_total: {
     kind: 'counter',
     help: 'Frames answered, by outcome; the link itself answers later (its queue is full) and unavailable',
     labels: { outcome: ['accepted', 'later', 'dead', 'refused', 'unavailable'] },
+  },
+  link_answer_seconds: {
+    kind: 'histogram',
+    help: 'From the hand-over of a sealed frame to its outcome, repeats included',
+    buckets: HOP_BUCKETS,
   },
   link_repeated_frames_total: {
     kind: 'counter',

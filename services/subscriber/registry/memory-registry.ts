@@ -29,6 +29,8 @@ import { Subscriptions } from './subscriptions.js';
 const DAY_MS = 24 * 3_600_000;
 /** New servers that one device may bring in 24 hours (design §3). */
 const NEW_SERVERS_A_DAY = 20;
+/** Of a device with many, to find another server. */
+const SUBSCRIPTIONS_LOOKED_AT = 64;
 
 export interface RegistryLimits {
   readonly devices: number;
@@ -191,6 +193,28 @@ export class MemoryRegistry<Address, Credentials>
     return this.options.form.serverOf(this.address(ref));
   }
 
+  subscriptionId(ref: number): Uint8Array {
+    return this.ids.issue(ref, this.subscriptions.serialOf(ref));
+  }
+
+  isOnlyServer(ref: number): boolean {
+    const server = this.server(ref);
+    const { firstSubscription } = this.deviceOf(ref);
+    for (const row of this.subscriptions.from(firstSubscription, SUBSCRIPTIONS_LOOKED_AT)) {
+      if (this.server(row) !== server) return false;
+    }
+    return true;
+  }
+
+  /** The subscription whose device gets the signals of this queue. */
+  holderOf(address: Address): number | undefined {
+    const encoded = this.options.form.encode(address);
+    for (const row of this.subscriptions.withHash(this.queueHash.of(encoded))) {
+      if (this.subscriptions.holdsQueue(row) && this.isAt(row, encoded)) return row;
+    }
+    return undefined;
+  }
+
   // --- what the source tells
 
   status(ref: number, status: FollowStatus): void {
@@ -232,7 +256,7 @@ export class MemoryRegistry<Address, Credentials>
 
   private subscription(row: number): Subscription {
     return {
-      id: this.ids.issue(row, this.subscriptions.serialOf(row)),
+      id: this.subscriptionId(row),
       device: this.deviceOf(row),
       status: this.subscriptions.status(row),
       ref: row,
@@ -252,7 +276,7 @@ export class MemoryRegistry<Address, Credentials>
     if (isNewServer && !this.mayBringServer(record)) return this.refuse('servers', 'servers');
     const row = this.subscriptions.add(record, hash);
     if (row === undefined) return this.refuse('full', 'full');
-    const followed = this.source.follow(address, credentials, row);
+    const followed = this.source.follow(address, credentials, row, record.slot);
     if ('refused' in followed) {
       this.subscriptions.remove(record, row);
       return this.refuse(followed.refused, followed.refused);

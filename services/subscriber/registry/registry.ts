@@ -71,6 +71,10 @@ export interface QueuePlaces<Address> {
   address(ref: number): Address;
   /** A number for its server, the same for all queues there. */
   server(ref: number): number;
+  /** The id by which its client knows the subscription. */
+  subscriptionId(ref: number): Uint8Array;
+  /** Whether its device follows queues at no other server, as far as its newest subscriptions tell. */
+  isOnlyServer(ref: number): boolean;
 }
 
 /** What happens to a device and its queues; told at once. The wake engine listens. */

@@ -76,6 +76,14 @@ export class Subscriptions {
     }
   }
 
+  /** A row of a device's list and those behind it, older ones, at most `max`. */
+  *from(row: number, max: number): Generator<number> {
+    for (let at = row, left = max; at !== NO_ROW && left > 0; left--) {
+      yield at;
+      at = this.rows.u32(at, AT.next) - 1;
+    }
+  }
+
   queueHash(row: number): number {
     return this.rows.u32(row, AT.queue);
   }

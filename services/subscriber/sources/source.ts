@@ -33,11 +33,16 @@ export type FollowRefusal = 'prohibited' | 'full';
  * @typeParam Credentials what proves the right to listen there; copied, so the caller may wipe its own
  */
 export interface Source<Address, Credentials> {
-  /** Starts following; returns a handle. Reports `pending` and later statuses through the sink, never before return. */
+  /**
+   * Starts following; returns a handle. What is followed under different `group` numbers shares no connection where
+   * the source is set to keep groups apart. Reports `pending` and later statuses through the sink, never
+   * before return.
+   */
   follow(
     address: Address,
     credentials: Credentials,
     ref: number,
+    group?: number,
   ): { handle: number } | { refused: FollowRefusal };
   /** Stops following and overwrites the credentials. The handle may be given out again. */
   unfollow(handle: number): void;

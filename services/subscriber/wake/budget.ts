@@ -14,13 +14,21 @@ const SECOND = 1000;
 const MINUTE = 60 * SECOND;
 
 export const RATES = {
-  /** Background pushes and checks: 3 an hour, 20 minutes apart. */
+  /** All that shows nothing, checks included: 3 an hour, 20 minutes apart. */
   silent: { intervalMs: 20 * MINUTE, burst: 1 },
   /** Mode `mutable`: a burst of 60, then one a second. */
   mutable: { intervalMs: SECOND, burst: 60 },
+  /** Mode `alert`: one per 5 minutes, which is 12 an hour. */
+  alert: { intervalMs: 5 * MINUTE, burst: 1 },
   /** Outside of the silent budget; the gateway itself takes 10 an hour (relay.md §5). */
   verification: { intervalMs: 10 * MINUTE, burst: 6 },
 } as const satisfies Record<string, Rate>;
+
+/** What one of several messaging servers may use of a rate (see `shares.ts`). */
+export const half = ({ intervalMs, burst }: Rate): Rate => ({
+  intervalMs: 2 * intervalMs,
+  burst: Math.max(1, Math.floor(burst / 2)),
+});
 
 /**
  * GCRA: a bucket is the one number that says when it would be full again, at first long ago. The next token is

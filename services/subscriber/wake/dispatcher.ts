@@ -5,54 +5,47 @@
 import type { Crypto } from '../../../shared/crypto/crypto.js';
 import { wipe } from '../../../shared/encoding/bytes.js';
 import { Deadlines } from '../../../shared/memory/deadlines.js';
-import { type Frame, NONCE_SIZE, type Outcome, PAYLOAD_SIZE } from '../../../shared/relay/batch.js';
+import type { Frame, Outcome } from '../../../shared/relay/batch.js';
 import { laterStep } from '../../../shared/relay/constants.js';
 import { type Clock, seconds } from '../../../shared/run/clock.js';
 import type { Log } from '../../../shared/run/log.js';
 import type { MetricHandles } from '../../../shared/run/metrics.js';
+import { Composer, type ComposerDeps, type Content } from './composer.js';
 import type { MailboxPool } from './mailbox-pool.js';
 import type { wakeMetrics } from './metrics.js';
 import type { Flight, Pager } from './pager.js';
-import { choose, PUSH_RULES, type PushKind } from './policy.js';
-import type { MessageSealer } from './seal.js';
+import { choose, frameKind, lifeSeconds, PUSH_RULES, type PushKind } from './policy.js';
+import { type Reaction, reactionTo } from './reactions.js';
 import type { Vault } from './vault.js';
 import { isCurrent, type Verification } from './verification.js';
 
 const FRAME_ID_SIZE = 16;
-const EMPTY_PAYLOAD = new Uint8Array(PAYLOAD_SIZE);
 const MINUTE = 60_000;
 /** A refusal that only a bug explains: kept from repeating itself quickly. */
 const BUG_PAUSE_MS = 60 * MINUTE;
 /** Should a link say `unavailable` and call itself available. */
 const UNAVAILABLE_PAUSE_MS = 1_000;
 
-type Refusal = Extract<Outcome, { kind: 'refused' }>['reason'];
-
-/** What a frame says to the phone. */
-interface Content {
-  readonly nonce: Uint8Array;
-  readonly payload: Uint8Array;
-}
-
-export interface DispatcherDeps {
+export interface DispatcherDeps extends ComposerDeps {
   readonly crypto: Crypto;
   readonly clock: Clock;
   readonly log: Log;
   readonly metrics: MetricHandles<typeof wakeMetrics>;
   readonly pool: MailboxPool;
   readonly vault: Vault;
-  readonly sealer: MessageSealer;
   readonly random: () => number;
 }
 
 export class Dispatcher {
   private readonly deps: DispatcherDeps;
   private readonly verification: Verification;
+  private readonly composer: Composer;
   private readonly deadlines: Deadlines<Pager>;
 
   constructor(deps: DispatcherDeps, verification: Verification) {
     this.deps = deps;
     this.verification = verification;
+    this.composer = new Composer(deps, verification);
     this.deadlines = new Deadlines(deps.clock, (pager) => this.pump(pager));
   }
 
@@ -63,14 +56,18 @@ export class Dispatcher {
     const agesAt = pager.mailbox.age(Math.floor(now / 1000));
     pager.skipCheck(now);
     if (pager.renewAt <= now) void this.verification.renew(pager);
-    const next = choose(pager.readiness(), now);
+    const next = choose(pager.readiness(now), now);
     if ('waitUntil' in next) {
+      if (pager.isHeldByShare(now)) this.deps.metrics.wake_stopped_total.inc({ cause: 'server-share' });
       const agesMs = agesAt === undefined ? Number.POSITIVE_INFINITY : agesAt * 1000;
       this.wait(pager, Math.min(next.waitUntil, pager.renewAt, agesMs));
     } else {
       this.deadlines.delete(pager);
       if (pager.lane.admits(pager)) this.send(pager, next.send, now);
-      else this.deps.metrics.wake_stopped_total.inc({ cause: 'gateway-away' });
+      else {
+        this.deps.metrics.wake_stopped_total.inc({ cause: 'gateway-away' });
+        this.deps.milestones.stopped(pager, 'gateway-away');
+      }
     }
   }
 
@@ -98,13 +95,14 @@ export class Dispatcher {
       void this.verification.exchange(pager, pager.takeOff('verification', now));
       return;
     }
-    const content = this.compose(pager, kind);
+    const content = this.composer.compose(pager, kind);
+    if (pager.mailbox.hasFlags) this.flagged(pager);
     if (content === undefined) this.pump(pager);
     else this.handOver(pager, pager.takeOff(kind, now), content, pager.secrets);
   }
 
   private handOver(pager: Pager, flight: Flight, content: Content, secrets: number): void {
-    const frame = this.frame(flight.kind, this.deps.vault.capability(secrets), content);
+    const frame = this.frame(pager, flight, this.deps.vault.capability(secrets), content);
     this.deps.metrics.wake_sent_total.inc({ kind: flight.kind });
     this.deps.log.debug('push sealed', { kind: flight.kind });
     void pager.lane.link.push(frame).then((outcome) => {
@@ -116,31 +114,16 @@ export class Dispatcher {
     });
   }
 
-  /** Nonce and payload; undefined when nothing is left to tell because it can't be sent. */
-  private compose(pager: Pager, kind: PushKind): Content | undefined {
-    if (kind === 'verification') return this.verification.compose(pager);
-    const { crypto, metrics, sealer } = this.deps;
-    if (kind === 'check') return { nonce: crypto.randomBytes(NONCE_SIZE), payload: EMPTY_PAYLOAD };
-    const before = pager.mailbox.size;
-    const sealed = sealer.seal(pager.device.dhSecret, pager.mailbox);
-    if (pager.mailbox.size < before) {
-      metrics.wake_unsendable_total.inc(before - pager.mailbox.size);
-      this.flagged(pager);
-    }
-    if (sealed === undefined) return undefined;
-    pager.mailbox.sent(sealed.entries);
-    metrics.wake_sealed_total.inc();
-    return sealed;
-  }
-
-  private frame(kind: PushKind, capability: Uint8Array, content: Content): Frame {
-    const { urgent, slot, lifeSeconds } = PUSH_RULES[kind];
+  private frame(pager: Pager, flight: Flight, capability: Uint8Array, content: Content): Frame {
+    const { kind, servers, overflow, maybeMissed } = flight;
+    const { urgent, slot } = PUSH_RULES[kind];
+    const isNews = servers.length > 0 || overflow || maybeMissed;
     return {
       id: this.deps.crypto.randomBytes(FRAME_ID_SIZE),
-      kind,
+      kind: frameKind(kind, pager.route.profile),
       urgent,
       slot,
-      expiry: seconds(this.deps.clock) + lifeSeconds,
+      expiry: seconds(this.deps.clock) + lifeSeconds(kind, isNews),
       capability,
       nonce: content.nonce,
       payload: content.payload,
@@ -148,45 +131,50 @@ export class Dispatcher {
   }
 
   private settle(pager: Pager, flight: Flight, outcome: Outcome): void {
-    const { metrics, clock, random, pool } = this.deps;
+    const { metrics, milestones, pool } = this.deps;
     metrics.wake_outcomes_total.inc({ kind: flight.kind, outcome: outcome.kind });
-    if (!isCurrent(pager, flight)) {
-      metrics.wake_outdated_total.inc();
-      return;
+    milestones.answered(pager, outcome.kind);
+    const reaction = reactionTo(outcome, isCurrent(pager, flight) ? pager.device.status : 'outdated');
+    if (reaction === 'count') metrics.wake_outdated_total.inc();
+    else {
+      pager.flight = undefined;
+      this.react(pager, flight, outcome, reaction);
+      metrics.wake_mailbox_entries.set(pool.size);
+      this.pump(pager);
     }
-    pager.flight = undefined;
-    if (outcome.capability !== undefined) this.verification.keep(pager, outcome.capability);
-    if (outcome.kind === 'accepted') {
-      pager.told(flight, clock.monotonic(), random());
-      if (flight.kind === 'verification') this.verification.delivered(pager);
-    } else {
-      pager.untold(flight);
-      this.failed(pager, flight.kind, outcome);
-    }
-    metrics.wake_mailbox_entries.set(pool.size);
-    this.pump(pager);
+    wipe(outcome.capability);
   }
 
-  private failed(pager: Pager, kind: PushKind, outcome: Outcome): void {
-    const now = this.deps.clock.monotonic();
-    if (outcome.kind === 'later') {
-      // Whatever a gateway says, it is one of the contract's steps: never for ever.
-      pager.postpone(kind, now + laterStep(outcome.after) * 1000);
-    } else if (outcome.kind === 'dead') {
-      this.verification.invalidate(pager, outcome.reason);
-    } else if (outcome.kind === 'refused') {
-      this.refused(pager, kind, outcome.reason);
-    } else if (pager.lane.link.available) {
-      pager.postpone(kind, now + UNAVAILABLE_PAUSE_MS);
-    }
-  }
-
-  private refused(pager: Pager, kind: PushKind, reason: Refusal): void {
-    if (reason === 'wrong-subscriber' || reason === 'malformed') {
-      this.deps.log.error('push refused', { reason, kind });
-      pager.postpone(kind, this.deps.clock.monotonic() + BUG_PAUSE_MS);
-    } else {
-      this.verification.capabilityRefused(pager);
+  private react(pager: Pager, flight: Flight, outcome: Outcome, reaction: Reaction): void {
+    const { clock, log, random } = this.deps;
+    const { kind } = flight;
+    const now = clock.monotonic();
+    // An INVALID device gets a capability for the token that its client sends next.
+    const renewed = pager.device.status === 'invalid' ? undefined : outcome.capability;
+    if (renewed !== undefined) this.verification.keep(pager, renewed);
+    if (reaction !== 'told') pager.untold(flight);
+    switch (reaction) {
+      case 'told':
+        pager.told(flight, now, random());
+        if (kind === 'verification') this.verification.delivered(pager);
+        break;
+      case 'wait':
+        // Whatever a gateway says, it is one of the contract's steps: never for ever.
+        pager.postpone(kind, now + laterStep(outcome.after) * 1000);
+        break;
+      case 'hold':
+        if (pager.lane.link.available) pager.postpone(kind, now + UNAVAILABLE_PAUSE_MS);
+        break;
+      case 'invalid':
+        this.verification.invalidate(pager, outcome.kind === 'dead' ? outcome.reason : undefined);
+        break;
+      case 'reseal':
+        this.verification.capabilityRefused(pager);
+        break;
+      case 'pause':
+        log.error('push refused', { reason: outcome.reason, kind });
+        pager.postpone(kind, now + BUG_PAUSE_MS);
+        break;
     }
   }
 }

@@ -14,22 +14,19 @@ import { Dispatcher } from './dispatcher.js';
 import { Lane } from './lane.js';
 import { MailboxPool } from './mailbox-pool.js';
 import type { wakeMetrics } from './metrics.js';
+import { Milestones, type Watcher } from './milestones.js';
 import { Pager } from './pager.js';
+import { PorchlightSealer } from './porchlight-seal.js';
+import type { PushStyle, Route } from './route.js';
 import { MessageSealer } from './seal.js';
 import { Vault } from './vault.js';
 import { Verification } from './verification.js';
 import type { WakeEngine } from './wake.js';
 
 /** One listener: one app of one gateway. */
-export interface WakeListener {
+export interface WakeListener extends PushStyle {
   readonly name: string;
   readonly link: GatewayLink;
-  /** What the phone's app expects in a push. */
-  readonly profile: 'simplex';
-  /** What the pushes look like to Apple. */
-  readonly mode: 'mutable';
-  /** Signals within this time after a push ride in the next one. */
-  readonly coalesceMs: number;
 }
 
 export interface WakeEngineOptions {
@@ -49,11 +46,7 @@ export interface WakeEngineOptions {
   };
 }
 
-/** A listener's pushes and the gateway that takes them. */
-interface Route {
-  readonly lane: Lane;
-  readonly coalesceMs: number;
-}
+const EPOCH_SIZE = 2;
 
 export function createWakeEngine(options: WakeEngineOptions): WakeEngine {
   return new Engine(options);
@@ -62,6 +55,7 @@ export function createWakeEngine(options: WakeEngineOptions): WakeEngine {
 class Engine implements WakeEngine {
   private readonly options: WakeEngineOptions;
   private readonly pool: MailboxPool;
+  private readonly milestones: Milestones;
   private readonly verification: Verification;
   private readonly dispatcher: Dispatcher;
   private readonly routes = new Map<string, Route>();
@@ -75,23 +69,32 @@ class Engine implements WakeEngine {
     const vault = new Vault(limits.devices);
     this.options = options;
     this.pool = new MailboxPool(limits.mailboxEntries);
+    const { clock, metrics } = options;
+    this.milestones = new Milestones(clock, (seconds) => metrics.wake_seal_seconds.observe(seconds));
     this.verification = new Verification({ ...options, states, vault, resume });
-    const sealer = new MessageSealer(options.crypto, (ref) => queues.address(ref));
-    this.dispatcher = new Dispatcher({ ...options, vault, pool: this.pool, sealer }, this.verification);
+    const sealers = {
+      simplex: new MessageSealer(options.crypto, (ref) => queues.address(ref)),
+      porchlight: new PorchlightSealer(options.crypto, (ref) => queues.subscriptionId(ref)),
+    };
+    const { pool, milestones } = this;
+    this.dispatcher = new Dispatcher({ ...options, vault, pool, sealers, milestones }, this.verification);
     const laneEvents = { resume, waitingChanged: () => this.countWaiting() };
-    for (const { name, link, coalesceMs } of options.listeners) {
+    const isOnlyServer = (ref: number): boolean => queues.isOnlyServer(ref);
+    for (const { name, link, ...style } of options.listeners) {
       const lane = this.lanes.get(link) ?? new Lane(link, options.clock, laneEvents);
       this.lanes.set(link, lane);
-      this.routes.set(name, { lane, coalesceMs });
+      this.routes.set(name, { ...style, lane, isOnlyServer });
     }
   }
 
   signal(device: Device, ref: number, nonce: Uint8Array, metadata: Uint8Array): void {
-    const { queues, clock, metrics, log } = this.options;
+    const { queues, clock, metrics, log, random } = this.options;
     log.debug('signal received');
     const pager = this.pager(device);
+    pager.expectNews(clock.monotonic(), pager.route.delayMs > 0 ? random() : 0);
     const result = pager.mailbox.put(ref, queues.server(ref), seconds(clock), nonce, metadata);
     metrics.wake_signals_total.inc({ result });
+    this.milestones.received(pager, ref, result);
     metrics.wake_mailbox_entries.set(this.pool.size);
     if (pager.mailbox.hasFlags) this.dispatcher.flagged(pager);
     this.dispatcher.pump(pager);
@@ -99,7 +102,7 @@ class Engine implements WakeEngine {
 
   maybeMissed(device: Device): void {
     const pager = this.pager(device);
-    pager.mailbox.maybeMissed = true;
+    pager.mailbox.miss();
     this.dispatcher.flagged(pager);
     this.dispatcher.pump(pager);
   }
@@ -146,6 +149,10 @@ class Engine implements WakeEngine {
     this.options.metrics.wake_mailbox_entries.set(this.pool.size);
   }
 
+  watch(ref: number, watcher: Watcher): (() => void) | undefined {
+    return this.milestones.watch(ref, watcher);
+  }
+
   close(): void {
     for (const pager of this.pagers) if (pager !== undefined) this.forget(pager.device);
     for (const lane of this.lanes.values()) lane.close();
@@ -163,7 +170,8 @@ class Engine implements WakeEngine {
     if (known !== undefined) return known;
     const route = this.routes.get(device.listener);
     if (route === undefined) throw new RangeError('device of an unknown listener');
-    const pager = new Pager(device, route.lane, this.pool, route.coalesceMs);
+    const epoch = new DataView(this.options.crypto.randomBytes(EPOCH_SIZE).buffer).getUint16(0);
+    const pager = new Pager(device, route, this.pool, epoch);
     this.pagers[device.slot] = pager;
     return pager;
   }

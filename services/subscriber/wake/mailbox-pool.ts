@@ -5,7 +5,7 @@
 import { Slab } from '../../../shared/memory/slab.js';
 
 const NONCE_SIZE = 24;
-/** SMP metadata is 144 bytes; should it be longer it is cut, and the phone fetches the message without it. */
+/** SMP metadata is 144 bytes; should it be longer it is left out, and the phone fetches the message without it. */
 export const MAX_METADATA = 144;
 
 const AT = {
@@ -17,7 +17,8 @@ const AT = {
   flags: 20,
   length: 21,
   nonce: 22,
-  metadata: 46,
+  sequence: 46,
+  metadata: 50,
 };
 const ROW_BYTES = AT.metadata + MAX_METADATA;
 const IN_FLIGHT = 1;
@@ -33,6 +34,8 @@ export interface Entry {
   readonly time: number;
   readonly nonce: Uint8Array;
   readonly metadata: Uint8Array;
+  /** Number of the first push that carried it, 0 before. */
+  readonly sequence: number;
 }
 
 export class MailboxPool {
@@ -61,9 +64,10 @@ export class MailboxPool {
 
   /** Fills in a signal, which makes the entry untold and no longer the one that a push in flight carries. */
   fill(row: number, time: number, nonce: Uint8Array, metadata: Uint8Array): void {
-    const length = Math.min(metadata.length, MAX_METADATA);
+    const length = metadata.length > MAX_METADATA ? 0 : metadata.length;
     this.rows.setU32(row, AT.time, time);
     this.rows.setU32(row, AT.toldAt, 0);
+    this.rows.setU32(row, AT.sequence, 0);
     this.rows.setU8(row, AT.flags, 0);
     this.rows.setU8(row, AT.length, length);
     this.rows.bytes(row, AT.nonce, NONCE_SIZE).set(nonce);
@@ -77,6 +81,7 @@ export class MailboxPool {
       time: this.rows.u32(row, AT.time),
       nonce: this.rows.bytes(row, AT.nonce, NONCE_SIZE),
       metadata: this.rows.bytes(row, AT.metadata, this.rows.u8(row, AT.length)),
+      sequence: this.rows.u32(row, AT.sequence),
     };
   }
 
@@ -105,6 +110,11 @@ export class MailboxPool {
 
   setToldAt(row: number, second: number): void {
     this.rows.setU32(row, AT.toldAt, second + 1);
+  }
+
+  /** A push of this number carries it; only the first counts. */
+  setSequence(row: number, sequence: number): void {
+    if (this.rows.u32(row, AT.sequence) === 0) this.rows.setU32(row, AT.sequence, sequence);
   }
 
   isInFlight(row: number): boolean {

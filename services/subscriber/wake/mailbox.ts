@@ -23,9 +23,11 @@ export class Mailbox {
   overflow = false;
   /** Signals may have been destroyed before they came here (design §3). */
   maybeMissed = false;
-  /** u32: pushes with new content handed over. */
-  sequence = 0;
   private readonly pool: MailboxPool;
+  private pushes = 0;
+  /** What the push in flight tells, and the one that failed, in their sender's words; gone when anything new comes. */
+  private sentContent: string | undefined;
+  private failedContent: string | undefined;
   private head = NO_ENTRY;
   private count = 0;
   private told = 0;
@@ -43,12 +45,31 @@ export class Mailbox {
     return this.count - this.told;
   }
 
+  /** u32: pushes with new content handed over (design §5). */
+  get sequence(): number {
+    return this.pushes;
+  }
+
+  /** Untold entries that the push under way carries. */
+  get untoldInFlight(): number {
+    let count = 0;
+    for (const row of this.untoldRows()) if (this.pool.isInFlight(row)) count++;
+    return count;
+  }
+
   get hasFlags(): boolean {
     return this.overflow || this.maybeMissed;
   }
 
+  /** Signals may have been destroyed on their way here. */
+  miss(): void {
+    this.maybeMissed = true;
+    this.changed();
+  }
+
   /** Keeps a signal as its queue's latest; makes room by the rule of design §5 where there is none. */
   put(ref: number, server: number, time: number, nonce: Uint8Array, metadata: Uint8Array): Put {
+    this.changed();
     const known = this.find(ref);
     if (known === undefined && this.count === MAX_ENTRIES) this.evict(server);
     const row = known === undefined ? this.pool.allocate(ref, server) : this.unlink(known);
@@ -61,18 +82,43 @@ export class Mailbox {
     return known === undefined ? 'new' : 'replaced';
   }
 
-  /** The oldest untold entries, at most `max`, behind as many of the newest told ones as there is room for. */
-  window(max: number): Window {
-    const untold = Math.min(max, this.untold);
+  /** The oldest untold entries, at most `maxUntold`, behind as many of the newest told ones as `max` leaves room for. */
+  window(max: number, maxUntold = max): Window {
+    const untold = Math.min(maxUntold, this.untold);
     const filler = Math.min(max - untold, this.told);
     const rows = [...this.rows()].slice(this.told - filler, this.told + untold);
     return { entries: rows.map((row) => this.pool.entry(row)), filler };
   }
 
-  /** A push with these entries is on its way. */
-  sent(entries: readonly Entry[]): void {
-    for (const { row } of entries) this.pool.setInFlight(row, true);
-    this.sequence = (this.sequence + 1) >>> 0;
+  /** Servers of the untold entries, or of those among them that the push in flight carries; each once. */
+  untoldServers(inFlight = false): number[] {
+    const servers = new Set<number>();
+    for (const row of this.untoldRows()) {
+      if (!inFlight || this.pool.isInFlight(row)) servers.add(this.pool.server(row));
+    }
+    return [...servers];
+  }
+
+  /** The queue of the oldest untold entry. */
+  get oldestUntold(): number | undefined {
+    const [row] = this.untoldRows();
+    return row === undefined ? undefined : this.pool.ref(row);
+  }
+
+  /**
+   * A push with these entries is on its way. Its number is that of the last one where that failed, said the same and
+   * nothing has come since: then the phone may take the two for one.
+   * @param content what the push tells beside its entries
+   */
+  sent(entries: readonly Entry[], content = ''): void {
+    // 0 is no number, so that an entry without one can be told.
+    if (this.failedContent !== content) this.pushes = (this.pushes + 1) >>> 0 || 1;
+    this.failedContent = undefined;
+    this.sentContent = content;
+    for (const { row } of entries) {
+      this.pool.setInFlight(row, true);
+      this.pool.setSequence(row, this.pushes);
+    }
   }
 
   /** It was accepted: what it carried, and has not been replaced since, is told. */
@@ -88,21 +134,25 @@ export class Mailbox {
 
   /** It was not: nothing is told. */
   failed(): void {
+    this.failedContent = this.sentContent;
     for (const row of this.rows()) this.pool.setInFlight(row, false);
   }
 
   /** Drops the oldest untold entry, which can't be sent; the overflow flag makes up for it. */
   dropUnsendable(): void {
-    const [row] = [...this.rows()].slice(this.told);
+    const [row] = this.untoldRows();
     if (row === undefined) return;
     this.overflow = true;
+    this.changed();
     this.pool.free(this.unlink(row));
   }
 
   /** The queue is no longer the device's. */
   dropQueue(ref: number): void {
     const row = this.find(ref);
-    if (row !== undefined) this.pool.free(this.unlink(row));
+    if (row === undefined) return;
+    this.changed();
+    this.pool.free(this.unlink(row));
   }
 
   /** Drops told entries whose hour is over; the monotonic second at which the next one's is, if there is one. */
@@ -134,6 +184,12 @@ export class Mailbox {
     this.pool.free(this.unlink(victim));
   }
 
+  /** A push from now on says something new. */
+  private changed(): void {
+    this.sentContent = undefined;
+    this.failedContent = undefined;
+  }
+
   private find(ref: number): number | undefined {
     for (const row of this.rows()) if (this.pool.ref(row) === ref) return row;
     return undefined;
@@ -141,6 +197,12 @@ export class Mailbox {
 
   private *rows(): Generator<number> {
     for (let row = this.head; row !== NO_ENTRY; row = this.pool.next(row)) yield row;
+  }
+
+  /** Told ones are a prefix. */
+  private *untoldRows(): Generator<number> {
+    let place = 0;
+    for (const row of this.rows()) if (place++ >= this.told) yield row;
   }
 
   private append(row: number): void {

@@ -1,7 +1,6 @@
 /** Metrics of the wake engine: the milestones of a signal's way, and what stopped it. */
-import type { MetricTable } from '../../../shared/run/metrics.js';
-
-const kind = ['verification', 'message', 'check'] as const;
+import { HOP_BUCKETS, type MetricTable } from '../../../shared/run/metrics.js';
+import { PUSH_KINDS as kind } from './policy.js';
 
 export const wakeMetrics = {
   wake_signals_total: {
@@ -10,6 +9,11 @@ export const wakeMetrics = {
     labels: { result: ['new', 'replaced', 'lost'] },
   },
   wake_sealed_total: { kind: 'counter', help: 'Message pushes boxed for a phone.' },
+  wake_seal_seconds: {
+    kind: 'histogram',
+    help: 'From the receipt of the oldest signal that a push is the first to tell to its sealing, waits included.',
+    buckets: HOP_BUCKETS,
+  },
   wake_unsendable_total: {
     kind: 'counter',
     help: 'Entries too long for a push; the phone is told to check.',
@@ -27,7 +31,7 @@ export const wakeMetrics = {
   wake_stopped_total: {
     kind: 'counter',
     help: 'Pushes that did not leave or changed nothing, by cause.',
-    labels: { cause: ['gateway-away', 'no-token', 'exchange-failed'] },
+    labels: { cause: ['gateway-away', 'no-token', 'exchange-failed', 'server-share'] },
   },
   wake_invalid_total: {
     kind: 'counter',

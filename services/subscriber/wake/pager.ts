@@ -4,11 +4,12 @@
  */
 import type { Waiting } from '../../../shared/memory/deadlines.js';
 import type { Device } from '../registry/device.js';
-import { readyAt, spent } from './budget.js';
+import { Allowance } from './allowance.js';
 import type { Lane } from './lane.js';
 import { Mailbox } from './mailbox.js';
 import type { MailboxPool } from './mailbox-pool.js';
-import { PUSH_RULES, type PushKind, type Readiness } from './policy.js';
+import { newsKinds, type PushKind, type Readiness } from './policy.js';
+import type { Route } from './route.js';
 import type { ProofResult } from './wake.js';
 
 const MINUTE = 60_000;
@@ -21,28 +22,31 @@ const PROOF_AGE_MS = 30 * DAY;
 const NEVER = Number.POSITIVE_INFINITY;
 const LONG_AGO = Number.NEGATIVE_INFINITY;
 
-const longAgo = (): Record<PushKind, number> => ({
-  verification: LONG_AGO,
-  message: LONG_AGO,
-  check: LONG_AGO,
-});
-
 /** A push, or the exchange that has to come before it, whose result is awaited. */
 export interface Flight {
   readonly kind: PushKind;
   /** Of the device when it left: older ones count in metrics only (design §5). */
   readonly generation: number;
-  /** The flags that a check tells. */
+  /** The flags that it tells. */
   readonly overflow: boolean;
   readonly maybeMissed: boolean;
+  /** It is a periodic wake-up as well. */
+  readonly isCheck: boolean;
+  /** Whose news it tells. */
+  readonly servers: readonly number[];
 }
 
 export class Pager implements Waiting {
   dueAt = 0;
   place = -1;
   readonly device: Device;
+  readonly route: Route;
   readonly lane: Lane;
   readonly mailbox: Mailbox;
+  /** Kinds of push that tell signals. */
+  readonly telling: readonly PushKind[];
+  /** u16: sequence numbers of another registration don't compare with ours. */
+  readonly epoch: number;
   /** At most one at a time. */
   flight: Flight | undefined;
   generation: number;
@@ -58,41 +62,55 @@ export class Pager implements Waiting {
   wrongCodes = 0;
   /** A code that the gateway is judging. */
   proving: { readonly codeHash: Uint8Array; readonly verdict: Promise<ProofResult> } | undefined;
+  private readonly allowance = new Allowance();
   private lastAcceptedAt = LONG_AGO;
-  private readonly coalesceMs: number;
-  /** Token buckets (see `budget.ts`). */
-  private readonly budgets = longAgo();
-  /** Answers `later`. */
-  private notBefore = longAgo();
-  private lastMessageAt = LONG_AGO;
+  private lastNewsAt = LONG_AGO;
+  /** When the untold signals may be told, as far as their delay goes. */
+  private newsDueAt = NEVER;
+  /** A signal came since the last alert. */
+  private wantsAlert = false;
   private checkMinutes = 0;
   private checkDueAt = NEVER;
   private flagsDueAt = NEVER;
 
-  constructor(device: Device, lane: Lane, pool: MailboxPool, coalesceMs: number) {
+  constructor(device: Device, route: Route, pool: MailboxPool, epoch: number) {
     this.device = device;
-    this.lane = lane;
+    this.route = route;
+    this.lane = route.lane;
     this.mailbox = new Mailbox(pool);
-    this.coalesceMs = coalesceMs;
+    this.telling = newsKinds(route.mode, route.class);
+    this.epoch = epoch;
     this.generation = device.generation;
   }
 
   /** From when on each kind of push may go. */
-  readiness(): Readiness {
+  readiness(now: number): Readiness {
     const isActive = this.device.status === 'active';
-    const hasNews = isActive && this.mailbox.untold > 0;
+    const newsAt = isActive && this.mailbox.untold > 0 ? this.newsAt() : NEVER;
+    const silentNewsAt = this.tells('silent', newsAt, now);
     return {
       verification: this.ready('verification', this.verificationDueAt()),
-      message: this.ready('message', hasNews ? this.lastMessageAt + this.coalesceMs : NEVER),
-      check: this.ready('check', isActive ? this.nextCheckAt() : NEVER),
+      message: this.ready('message', this.tells('message', newsAt, now)),
+      silent: this.ready('silent', Math.min(silentNewsAt, isActive ? this.nextCheckAt() : NEVER)),
+      alert: this.ready('alert', this.wantsAlert ? this.tells('alert', newsAt, now) : NEVER),
     };
+  }
+
+  /** Whether news waits for nothing but its server's share. */
+  isHeldByShare(now: number): boolean {
+    if (this.device.status !== 'active' || this.mailbox.untold === 0 || this.newsAt() > now) return false;
+    return this.telling.every((kind) => this.allowance.readyAt(kind) <= now && this.shareAt(kind, now) > now);
   }
 
   /** A periodic check whose time has come is left out where a push went a short while ago. */
   skipCheck(now: number): void {
-    if (this.checkDueAt > now || now - this.lastAcceptedAt >= QUIET_MS) return;
+    if (!this.isCheckDue(now) || now - this.lastAcceptedAt >= QUIET_MS) return;
     const interval = this.checkMinutes * MINUTE;
     this.checkDueAt += interval * Math.ceil((now + 1 - this.checkDueAt) / interval);
+  }
+
+  isCheckDue(now: number): boolean {
+    return this.checkDueAt <= now;
   }
 
   /**
@@ -105,53 +123,66 @@ export class Pager implements Waiting {
     this.checkDueAt = this.checkMinutes === 0 ? NEVER : now + chance * this.checkMinutes * MINUTE;
   }
 
-  /** The mailbox has flags to tell: with the next check, or one of their own, spread over 20 minutes. */
+  /** The mailbox has flags to tell: with the next push that can, or one of their own, spread over 20 minutes. */
   setFlagsDue(now: number, chance: number): void {
     if (!this.mailbox.hasFlags) this.flagsDueAt = NEVER;
     else if (this.flagsDueAt === NEVER) this.flagsDueAt = now + chance * QUIET_MS;
   }
 
-  /** Takes the flags out of the mailbox for a check that tells them. */
+  /** A signal is about to come: it rides with those that wait, or its own delay begins. */
+  expectNews(now: number, chance: number): void {
+    this.wantsAlert = true;
+    const isFirst = this.mailbox.untold === 0 || this.newsDueAt === NEVER;
+    if (isFirst) this.newsDueAt = now + chance * this.route.delayMs;
+  }
+
+  /** The push has been composed: takes out of the mailbox the flags that it tells. */
   takeOff(kind: PushKind, now: number): Flight {
     const { mailbox } = this;
-    const isCheck = kind === 'check';
+    const hasFlags = this.carriesFlags(kind);
     const flight = {
       kind,
       generation: this.generation,
-      overflow: isCheck && mailbox.overflow,
-      maybeMissed: isCheck && mailbox.maybeMissed,
+      overflow: hasFlags && mailbox.overflow,
+      maybeMissed: hasFlags && mailbox.maybeMissed,
+      isCheck: kind === 'silent' && (this.route.profile === 'simplex' || this.isCheckDue(now)),
+      servers: this.telling.includes(kind) ? mailbox.untoldServers(kind !== 'alert') : [],
     };
-    if (isCheck) mailbox.overflow = mailbox.maybeMissed = false;
-    if (kind === 'message') this.lastMessageAt = now;
+    if (hasFlags) mailbox.overflow = mailbox.maybeMissed = false;
+    if (this.telling.includes(kind)) this.newsLeaves(kind, now);
     if (kind === 'verification') this.wantsVerification = false;
     this.flight = flight;
     return flight;
   }
 
   /** The push was accepted: what it carried is told, and counts in its budget. */
-  told({ kind }: Flight, now: number, chance: number): void {
-    this.budgets[kind] = spent(PUSH_RULES[kind].rate, this.budgets[kind], now);
+  told({ kind, isCheck, servers }: Flight, now: number, chance: number): void {
+    this.allowance.spend(kind, servers, now);
     if (kind === 'verification') this.lastVerificationAt = now;
-    else this.lastAcceptedAt = now;
-    if (kind === 'message') this.mailbox.accepted(Math.floor(now / 1000));
-    if (kind !== 'check') return;
-    if (this.checkMinutes > 0) this.checkDueAt = now + this.checkMinutes * MINUTE;
+    // An alert tells nothing: the app has not been woken, and the next silent push has the news.
+    if (kind === 'verification' || kind === 'alert') return;
+    this.lastAcceptedAt = now;
+    this.mailbox.accepted(Math.floor(now / 1000));
+    if (isCheck && this.checkMinutes > 0) this.checkDueAt = now + this.checkMinutes * MINUTE;
+    if (!this.carriesFlags(kind)) return;
     this.flagsDueAt = NEVER;
     this.setFlagsDue(now, chance);
   }
 
   /** It was not: everything waits as before. */
-  untold(flight: Flight): void {
+  untold({ kind, overflow, maybeMissed }: Flight): void {
     const { mailbox } = this;
-    if (flight.kind === 'message') mailbox.failed();
-    if (flight.kind === 'verification') this.wantsVerification = true;
-    mailbox.overflow ||= flight.overflow;
-    mailbox.maybeMissed ||= flight.maybeMissed;
+    if (kind === 'verification') this.wantsVerification = true;
+    else if (kind === 'alert') this.wantsAlert = true;
+    else mailbox.failed();
+    if (this.telling.includes(kind)) this.newsDueAt = LONG_AGO;
+    mailbox.overflow ||= overflow;
+    mailbox.maybeMissed ||= maybeMissed;
   }
 
   /** Pushes of this kind wait; nothing shortens that but a new token. */
   postpone(kind: PushKind, until: number): void {
-    this.notBefore[kind] = until;
+    this.allowance.postpone(kind, until);
   }
 
   /** The device has another token: what is under way to the old one no longer concerns it. */
@@ -159,8 +190,41 @@ export class Pager implements Waiting {
     if (this.flight !== undefined) this.untold(this.flight);
     this.flight = undefined;
     this.generation = this.device.generation;
-    this.notBefore = longAgo();
+    this.allowance.restart();
     this.proving = undefined;
+  }
+
+  /** Stock apps have no place for flags but a check, which says "look everywhere". */
+  private carriesFlags(kind: PushKind): boolean {
+    return kind === 'silent' || (kind === 'message' && this.route.profile === 'porchlight');
+  }
+
+  private newsLeaves(kind: PushKind, now: number): void {
+    const { mailbox } = this;
+    this.lastNewsAt = now;
+    this.wantsAlert = false;
+    // What did not fit has waited as long as what did.
+    const isAllAboard = mailbox.untoldInFlight === mailbox.untold;
+    if (kind !== 'alert') this.newsDueAt = isAllAboard ? NEVER : LONG_AGO;
+  }
+
+  private newsAt(): number {
+    return Math.max(this.newsDueAt, this.lastNewsAt + this.route.coalesceMs);
+  }
+
+  private tells(kind: PushKind, newsAt: number, now: number): number {
+    if (newsAt === NEVER || !this.telling.includes(kind)) return NEVER;
+    return Math.max(newsAt, this.shareAt(kind, now));
+  }
+
+  /** When the servers with untold signals may cause a push; no waiting for others' sake where there are none. */
+  private shareAt(kind: PushKind, now: number): number {
+    const { shares } = this.allowance;
+    if (!shares.isUsedUp(kind, now)) return LONG_AGO;
+    const servers = this.mailbox.untoldServers();
+    const at = shares.readyAt(kind, servers);
+    if (at <= now || servers.length > 1) return at;
+    return this.route.isOnlyServer(this.mailbox.oldestUntold!) ? LONG_AGO : at;
   }
 
   private nextCheckAt(): number {
@@ -175,6 +239,6 @@ export class Pager implements Waiting {
   }
 
   private ready(kind: PushKind, dueAt: number): number {
-    return Math.max(dueAt, this.notBefore[kind], readyAt(PUSH_RULES[kind].rate, this.budgets[kind]));
+    return dueAt === NEVER ? NEVER : Math.max(dueAt, this.allowance.readyAt(kind));
   }
 }

@@ -1,11 +1,19 @@
 /** Which push a device gets next, and what it looks like to the gateway. Pure tables and functions. */
+import type { SignalClass } from '../../../shared/push/porchlight-profile.js';
 import type { FrameKind } from '../../../shared/relay/batch.js';
 import { RATES, type Rate } from './budget.js';
 
-/** `alert` belongs to a mode of its own that stock clients don't need. */
-export type PushKind = Exclude<FrameKind, 'alert'>;
-/** In order of preference where several may be sent. */
-export const PUSH_KINDS = ['verification', 'message', 'check'] as const satisfies readonly PushKind[];
+/** The form of a push: what stock SimpleX apps open, or what apps on the SDK do. */
+export type ProfileName = 'simplex' | 'porchlight';
+/** What pushes look like to Apple (design §5). */
+export type Mode = 'mutable' | 'background' | 'alert';
+
+/**
+ * In order of preference where several may be sent. `message`: visible, rewritten by the app · `silent`: wakes the
+ * app and shows nothing · `alert`: visible and empty.
+ */
+export const PUSH_KINDS = ['verification', 'message', 'silent', 'alert'] as const;
+export type PushKind = (typeof PUSH_KINDS)[number];
 
 export interface PushRule {
   readonly rate: Rate;
@@ -13,21 +21,45 @@ export interface PushRule {
   readonly urgent: boolean;
   /** 0 = no collapse id: banners must not replace each other. */
   readonly slot: number;
-  /** After this time the push is worthless. */
-  readonly lifeSeconds: number;
+}
+
+export const PUSH_RULES: Readonly<Record<PushKind, PushRule>> = {
+  verification: { rate: RATES.verification, urgent: false, slot: 1 },
+  message: { rate: RATES.mutable, urgent: true, slot: 0 },
+  silent: { rate: RATES.silent, urgent: false, slot: 1 },
+  alert: { rate: RATES.alert, urgent: true, slot: 1 },
+};
+
+const MODE_KINDS: Readonly<Record<Mode, readonly PushKind[]>> = {
+  mutable: ['message'],
+  background: ['silent'],
+  alert: ['silent', 'alert'],
+};
+
+/** The kinds of push in which signals are told; nothing is ever shown for an `update`. */
+export const newsKinds = (mode: Mode, signalClass: SignalClass): readonly PushKind[] =>
+  MODE_KINDS[signalClass === 'update' ? 'background' : mode];
+
+/**
+ * The frame of a push (relay.md §6). Stock apps know one silent push, which says "look everywhere"; in profile
+ * `porchlight` it is a message of urgency 0, which that profile's gateway sends in the background.
+ */
+export function frameKind(kind: PushKind, profile: ProfileName): FrameKind {
+  if (kind !== 'silent') return kind;
+  return profile === 'simplex' ? 'check' : 'message';
 }
 
 const HOUR = 3600;
 const DAY = 24 * HOUR;
+/** Messaging servers keep messages for 21 days. */
+const NEWS_LIFE_SECONDS = 21 * DAY;
 
-/** Mode `mutable` (design §5). */
-export const PUSH_RULES: Readonly<Record<PushKind, PushRule>> = {
-  /** An unverified registration lives a day. */
-  verification: { rate: RATES.verification, urgent: false, slot: 1, lifeSeconds: DAY },
-  /** Messaging servers keep messages for 21 days. */
-  message: { rate: RATES.mutable, urgent: true, slot: 0, lifeSeconds: 21 * DAY },
-  check: { rate: RATES.silent, urgent: false, slot: 1, lifeSeconds: HOUR },
-};
+/** After how many seconds a push is worthless. @param isNews it tells signals or flags, which come only once */
+export function lifeSeconds(kind: PushKind, isNews: boolean): number {
+  // An unverified registration lives a day, and so does the wish to look at an empty banner.
+  if (kind === 'verification' || kind === 'alert') return DAY;
+  return isNews ? NEWS_LIFE_SECONDS : HOUR;
+}
 
 /** From when on each kind may be sent, monotonic milliseconds; `Infinity` where there is nothing to send. */
 export type Readiness = Readonly<Record<PushKind, number>>;

@@ -5,6 +5,7 @@
 import { boxKey } from '../../../shared/crypto/box.js';
 import type { Crypto } from '../../../shared/crypto/crypto.js';
 import { wipe } from '../../../shared/encoding/bytes.js';
+import { verificationKey } from '../../../shared/push/keys.js';
 import { NONCE_SIZE } from '../../../shared/relay/batch.js';
 import { encodeVerificationPayload } from '../../../shared/relay/verification.js';
 import type { Clock } from '../../../shared/run/clock.js';
@@ -52,7 +53,8 @@ export class Verification {
   compose(pager: Pager): { nonce: Uint8Array; payload: Uint8Array } {
     const { crypto } = this.deps;
     const nonce = crypto.randomBytes(NONCE_SIZE);
-    const key = boxKey(crypto, pager.device.dhSecret);
+    const keyOf = pager.route.profile === 'porchlight' ? verificationKey : boxKey;
+    const key = keyOf(crypto, pager.device.dhSecret);
     const m = crypto.hsalsa20(key, nonce.subarray(0, 16));
     const payload = encodeVerificationPayload(m);
     wipe(key, m);

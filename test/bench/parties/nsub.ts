@@ -3,6 +3,7 @@ import { smpMetrics } from '../../../services/subscriber/sources/smp/metrics.js'
 import { SmpSource } from '../../../services/subscriber/sources/smp/source.js';
 import { loadCrypto } from '../../../shared/crypto/load.js';
 import { systemClock } from '../../../shared/run/clock.js';
+import { silentLog } from '../../../shared/run/log.js';
 import { Metrics } from '../../../shared/run/metrics.js';
 import { cpuMicros, serve } from '../child.js';
 
@@ -20,6 +21,7 @@ const api = {
     const source = new SmpSource({
       crypto,
       clock: systemClock,
+      log: silentLog,
       sink: {
         status: (_, { kind }) => {
           if (kind === 'active' && ++active === count) done();

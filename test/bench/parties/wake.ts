@@ -68,7 +68,17 @@ function assemble(crypto: Crypto) {
     metrics: metrics.add(wakeMetrics),
     devices: registry,
     queues: registry,
-    listeners: [{ name: LISTENER, link, profile: 'simplex', mode: 'mutable', coalesceMs: 0 }],
+    listeners: [
+      {
+        name: LISTENER,
+        link,
+        profile: 'simplex',
+        mode: 'mutable',
+        class: 'message',
+        coalesceMs: 0,
+        delayMs: 0,
+      },
+    ],
     limits: { devices: 100_000, mailboxEntries: 400_000 },
   });
   registry.connect(source, wake);

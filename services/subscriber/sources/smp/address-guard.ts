@@ -94,6 +94,10 @@ export type Resolve = (
   done: (error: Error | null, addresses: LookupAddress[]) => void,
 ) => void;
 
+/** Names whose last label is a number are IPv4 addresses to resolvers (WHATWG URL, "ends in a number"). */
+const ENDS_IN_NUMBER = /(^|\.)(\d+|0x[0-9a-f]*)\.?$/i;
+const LOCAL = /(^|\.)localhost\.?$/i;
+
 export class AddressGuard {
   private readonly allowed: readonly Range[];
 
@@ -114,6 +118,15 @@ export class AddressGuard {
    */
   refuses(host: string): boolean {
     return isIP(withoutBrackets(host)) !== 0 && !this.permits(host);
+  }
+
+  /**
+   * Whether a host must not be asked of a proxy, which resolves it where nobody here can judge: a forbidden address,
+   * also in the spellings that resolvers take for one (`127.1`, `0x7f000001`), and the proxy's own machine.
+   */
+  refusesByProxy(host: string): boolean {
+    if (parseAddress(host)) return this.refuses(host);
+    return ENDS_IN_NUMBER.test(host) || LOCAL.test(host);
   }
 
   /** A lookup for `net.connect` that lets only permitted addresses through. */

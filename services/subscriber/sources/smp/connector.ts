@@ -1,13 +1,14 @@
 /**
  * From an address to a session: transport, identity, handshake (guide B.3, C). Always sends a key of its own, so
- * that blocks are encrypted wherever the version knows it. One attempt; when to make it is the dialler's business.
+ * that blocks are encrypted wherever the version knows it. One attempt, and one more as an ordinary client where the
+ * server does not take the service's certificate; when to make it is the dialler's business.
  */
 import type { Crypto } from '../../../../shared/crypto/crypto.js';
 import { sameBytes, wipe } from '../../../../shared/encoding/bytes.js';
 import { DecodeError } from '../../../../shared/encoding/reader.js';
 import type { Clock } from '../../../../shared/run/clock.js';
 import { BlockCipher, type BlockCodec, encryptsBlocks, plainBlocks } from '../../../../shared/smp/block.js';
-import { agreedVersion, SMP_VERSIONS } from '../../../../shared/smp/constants.js';
+import { agreedVersion, SINCE, SMP_VERSIONS } from '../../../../shared/smp/constants.js';
 import {
   decodeServerHello,
   encodeClientHello,
@@ -16,6 +17,8 @@ import {
 } from '../../../../shared/smp/handshake.js';
 import { type SessionParams, smpSession } from '../../../../shared/smp/transmission.js';
 import { checkIdentity, leafKey } from './identity.js';
+import { offerService, readServiceId, type ServiceLink, ServiceRefusedError } from './service-handshake.js';
+import type { ServiceIdentity } from './service-identity.js';
 import type { Dial, Transport } from './transport.js';
 
 /** A finished handshake. */
@@ -26,12 +29,20 @@ export interface Link {
   readonly blocks: BlockCodec;
   /** The server's raw X25519 session key, for authenticators; from version 7. */
   readonly serverKey: Uint8Array | undefined;
+  /** Of a session as a service. */
+  readonly service: ServiceLink | undefined;
+  /** The server did not take our certificate; this session is an ordinary one instead. */
+  readonly serviceRefused: boolean;
 }
 
 /** Who is expected, and where. */
 export interface Peer {
   readonly keyHash: Uint8Array;
   readonly port: number;
+  /** See `DialOptions`. */
+  readonly circuit: string | undefined;
+  /** Until then (monotonic) it gets no service certificate. */
+  readonly ordinaryUntilMs: number;
 }
 
 /**
@@ -49,23 +60,44 @@ export interface ConnectOptions {
   readonly crypto: Crypto;
   readonly clock: Clock;
   readonly dial: Dial;
+  /** Who we are to servers that want to know; without it all sessions are ordinary ones. */
+  readonly service?: ServiceIdentity | undefined;
 }
 
-export function createConnect({ crypto, clock, dial }: ConnectOptions): Connect {
-  return async ({ keyHash, port }, host, signal) => {
-    const transport = await dial({ host, port }, signal);
+export function createConnect(options: ConnectOptions): Connect {
+  return async (peer, host, signal) => {
+    const service = options.clock.monotonic() < peer.ordinaryUntilMs ? undefined : options.service;
     try {
-      const hello = readHello(await firstBlock(transport, signal));
-      return shakeHands(crypto, transport, hello, keyHash, clock.now());
+      return await attempt({ ...options, service }, peer, host, signal);
     } catch (error) {
-      transport.close();
-      throw error;
+      if (!(error instanceof ServiceRefusedError)) throw error;
+      const ordinary = await attempt({ ...options, service: undefined }, peer, host, signal);
+      return { ...ordinary, serviceRefused: true };
     }
   };
 }
 
-/** The first block; the transport is paused behind it, until the session listens. */
-function firstBlock(transport: Transport, signal: AbortSignal): Promise<Uint8Array> {
+async function attempt(
+  options: ConnectOptions,
+  { keyHash, port, circuit }: Peer,
+  host: string,
+  signal: AbortSignal,
+): Promise<Link> {
+  const transport = await options.dial(
+    { host, port, circuit, asService: options.service !== undefined },
+    signal,
+  );
+  try {
+    const hello = readHello(await nextBlock(transport, signal));
+    return await shakeHands(options, transport, hello, keyHash, signal);
+  } catch (error) {
+    transport.close();
+    throw error;
+  }
+}
+
+/** The next block; the transport is paused behind it, until the session listens. */
+function nextBlock(transport: Transport, signal: AbortSignal): Promise<Uint8Array> {
   return new Promise((resolve, reject) => {
     const give = (reason: string) => () => reject(new HandshakeError(reason));
     if (signal.aborted) give('given up')();
@@ -90,25 +122,41 @@ function readHello(block: Uint8Array): SmpServerHello {
   }
 }
 
-function shakeHands(
-  crypto: Crypto,
+async function shakeHands(
+  { crypto, clock, service }: ConnectOptions,
   transport: Transport,
   hello: SmpServerHello,
   keyHash: Uint8Array,
-  nowMs: number,
-): Link {
+  signal: AbortSignal,
+): Promise<Link> {
   const { sessionId } = transport;
   if (!sameBytes(hello.sessionId, sessionId)) throw new HandshakeError('session');
   const version = agreedVersion(hello.versions, SMP_VERSIONS);
   if (version === undefined) throw new HandshakeError('version');
-  const serverKey = provenKey(crypto, transport, hello, keyHash, nowMs);
+  const serverKey = provenKey(crypto, transport, hello, keyHash, clock.now());
   const own = serverKey && agree(crypto, serverKey);
-  const clientHello = { version, keyHash, ...(own && { sessionKey: own.publicKey }) };
+  const wanted = version >= SINCE.services && transport.asksCertificate;
+  const offer = service && wanted ? offerService(crypto, service) : undefined;
+  const clientHello = {
+    version,
+    keyHash,
+    ...(own && { sessionKey: own.publicKey }),
+    ...(offer && { service: offer.field }),
+  };
   transport.send(plainBlocks().seal(encodeClientHello(clientHello)));
   const encrypted = own && encryptsBlocks(version, true, false);
   const blocks = encrypted ? new BlockCipher(crypto, 'client', sessionId, own.secret) : plainBlocks();
   wipe(own?.secret);
-  return { transport, version, params: smpSession(version, sessionId), blocks, serverKey };
+  const session = { transport, version, params: smpSession(version, sessionId), blocks, serverKey };
+  if (!offer) return { ...session, service: undefined, serviceRefused: false };
+  try {
+    const id = await readServiceId((until) => nextBlock(transport, until), clock, signal);
+    return { ...session, service: { id, auth: offer.auth }, serviceRefused: false };
+  } catch (error) {
+    wipe(offer.auth.sessionKey);
+    blocks.close();
+    throw error;
+  }
 }
 
 /** A key for this connection and what it has in common with the server's. */

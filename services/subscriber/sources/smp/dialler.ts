@@ -5,6 +5,7 @@
  */
 import { Backoff } from '../../../../shared/run/backoff.js';
 import type { Clock, Timer } from '../../../../shared/run/clock.js';
+import { SocksError } from '../../../../shared/run/socks5.js';
 import { ForbiddenAddressError } from './address-guard.js';
 import { type Connect, HandshakeError, type Link } from './connector.js';
 import type { Gate } from './gate.js';
@@ -26,6 +27,8 @@ export interface DiallerShared {
   readonly gate: Gate;
   readonly connect: Connect;
   readonly metrics: SmpMetrics;
+  /** Whether .onion hosts can be reached. */
+  readonly reachesOnion: boolean;
   /** Uniform in [0, 1). */
   readonly random: () => number;
 }
@@ -129,13 +132,16 @@ export class Dialler {
       });
   }
 
-  /** Hosts that have authenticated come first, then each of the others in turn; .onion only where nothing else is. */
+  /**
+   * Hosts that have authenticated come first, then each of the others in turn, .onion last; without a proxy that
+   * leads there, .onion only where nothing else is.
+   */
   private nextHost(): string {
     const { hosts, proven } = this.server;
     const open = hosts.filter((host) => !isOnion(host));
-    const order = (open.length > 0 ? open : [...hosts]).sort(
-      (a, b) => Number(proven.has(b)) - Number(proven.has(a)),
-    );
+    const onion = hosts.filter(isOnion);
+    const usable = this.shared.reachesOnion || open.length === 0 ? [...open, ...onion] : open;
+    const order = usable.sort((a, b) => Number(proven.has(b)) - Number(proven.has(a)));
     return order[this.failures % order.length]!;
   }
 
@@ -150,9 +156,11 @@ export class Dialler {
 
   private failed(error: unknown, timedOut: boolean): void {
     this.attempt = undefined;
-    this.failures++;
-    this.shared.metrics.smp_connects_total.inc({ outcome: timedOut ? 'timeout' : outcomeOf(error) });
-    if (this.known) this.plan(this.backoff.next());
+    const outcome = timedOut ? 'timeout' : outcomeOf(error);
+    if (outcome !== 'proxy') this.failures++;
+    this.shared.metrics.smp_connects_total.inc({ outcome });
+    // A proxy that is away says nothing about a server.
+    if (this.known || outcome === 'proxy') this.plan(this.backoff.next());
     else this.planStranger();
     this.events.failed(error instanceof ForbiddenAddressError);
   }
@@ -167,8 +175,9 @@ export class Dialler {
   }
 }
 
-function outcomeOf(error: unknown): 'forbidden' | 'identity' | 'handshake' | 'unreachable' {
+function outcomeOf(error: unknown): 'forbidden' | 'identity' | 'proxy' | 'handshake' | 'unreachable' {
   if (error instanceof ForbiddenAddressError) return 'forbidden';
   if (error instanceof IdentityError) return 'identity';
+  if (error instanceof SocksError && error.code !== 'target') return 'proxy';
   return error instanceof HandshakeError ? 'handshake' : 'unreachable';
 }

@@ -4,20 +4,16 @@
  */
 import type { Timer } from '../../../../shared/run/clock.js';
 import type { FollowStatus, SourceSink } from '../source.js';
+import { Associations, type AssociationsShared, type ServiceContents } from './associations.js';
 import type { Link } from './connector.js';
 import { Dialler, type DiallerShared } from './dialler.js';
-import { emptyList, FLAG, type QueueList, type QueueTable } from './queues.js';
-import type { Server } from './servers.js';
+import { FLAG, type QueueTable } from './queues.js';
+import { LATER_MS, LIST, LISTS, RowLists } from './row-lists.js';
+import { type Server, SHARED } from './servers.js';
 import type { LossCause, Session, SessionEvents } from './session.js';
 import type { Answer } from './statuses.js';
 import type { Turns } from './turns.js';
 
-/**
- * Lists that a queue may stand in: to be subscribed, asked for, confirmed, in error, given up, waiting for the first
- * handshake of its server; from `later` on waiting after 1, 2, 3 … temporary failures in a row.
- */
-const LIST = { todo: 0, flight: 1, active: 2, errors: 3, final: 4, parked: 5, later: 6 } as const;
-const LATER_MS = [1_000, 4_000, 16_000, 60_000, 240_000, 600_000] as const;
 const DAY_MS = 24 * 3_600_000;
 /** Metadata is 144 bytes; longer than this is nothing that a server sends (design §3). */
 const MAX_METADATA = 200;
@@ -27,7 +23,7 @@ const ROWS_A_TURN = 2_048;
 const LINGER_MS = 60_000;
 
 /** What all followers of a source share. */
-export interface FollowerShared extends DiallerShared {
+export interface FollowerShared extends DiallerShared, AssociationsShared {
   readonly queues: QueueTable;
   readonly sink: SourceSink;
   readonly turns: Turns;
@@ -42,19 +38,23 @@ export class Follower implements SessionEvents {
   readonly server: Server;
   private readonly shared: FollowerShared;
   private readonly dialler: Dialler;
-  private readonly lists: QueueList[] = [];
+  private readonly associations: Associations;
+  private readonly lists: RowLists;
   /** For each list, when its rows go back to `todo`. */
   private readonly timers: (Timer | undefined)[] = [];
   /** Lists whose rows are going back to `todo`, a piece a turn. */
   private readonly returning = new Set<number>();
   private linger: Timer | undefined;
   private session: Session | undefined;
+  /** Whether NSUBS subscribed the queues in list `service`; else each is asked for by itself. */
+  private covered = false;
   private size = 0;
 
   constructor(server: Server, shared: FollowerShared) {
     this.server = server;
     this.shared = shared;
-    while (this.lists.length < LIST.later + LATER_MS.length) this.lists.push(emptyList());
+    this.associations = new Associations(server, shared);
+    this.lists = new RowLists(shared.queues);
     this.dialler = new Dialler(server, shared, {
       connected: (link) => this.onConnected(link),
       failed: (forbidden) => this.onFailed(forbidden),
@@ -67,7 +67,7 @@ export class Follower implements SessionEvents {
 
   /** Whether the connection is there or will be tried, so that one more queue costs no new one. */
   get keptUp(): boolean {
-    const dialsNext = this.list(LIST.todo).size > 0; // in the next turn of the event loop
+    const dialsNext = this.lists.size(LIST.todo) > 0; // in the next turn of the event loop
     return this.connected || this.dialler.trying || this.returning.size > 0 || dialsNext;
   }
 
@@ -75,17 +75,18 @@ export class Follower implements SessionEvents {
   add(row: number): void {
     this.size++;
     this.linger?.cancel();
-    this.put(row, LIST.todo);
+    this.lists.put(row, LIST.todo);
     this.shared.turns.request(this.subscribeNext);
   }
 
   /** Unfollows an entry; its key is overwritten at once. */
   remove(row: number): void {
     const { queues } = this.shared;
+    this.associations.set(row, false);
     queues.forget(row);
     // An answer that is still to come must not reach another entry in the same row: it waits for that answer.
     if (this.connected && queues.listOf(row) === LIST.flight) queues.set(row, FLAG.abandoned, true);
-    else this.release(row);
+    else this.lists.release(row);
     if (--this.size === 0) this.emptied();
   }
 
@@ -98,7 +99,9 @@ export class Follower implements SessionEvents {
     this.dialler.stop();
     this.session?.close();
     this.unlink();
-    for (let n = this.list(LIST.flight).size; n > 0; n--) this.freeIfAbandoned(this.first(LIST.flight)!);
+    for (let n = this.lists.size(LIST.flight); n > 0; n--) {
+      this.lists.releaseIfAbandoned(this.lists.first(LIST.flight)!);
+    }
   }
 
   // --- the connection
@@ -108,6 +111,7 @@ export class Follower implements SessionEvents {
     this.shared.linked(true);
     this.returning.add(LIST.parked);
     this.shared.turns.request(this.returnNext);
+    this.beginService(link);
   }
 
   private onFailed(forbidden: boolean): void {
@@ -125,8 +129,8 @@ export class Follower implements SessionEvents {
   }
 
   private empty(from: number, to: number, kind: 'auth' | 'inactive'): void {
-    for (let row = this.first(from); row !== undefined; row = this.first(from)) {
-      this.move(row, to);
+    for (let row = this.lists.first(from); row !== undefined; row = this.lists.first(from)) {
+      this.lists.move(row, to);
       this.report(row, { kind });
     }
   }
@@ -136,9 +140,10 @@ export class Follower implements SessionEvents {
     this.shared.metrics.smp_disconnects_total.inc({ cause });
     this.unlink();
     this.cancelTimers();
-    for (let list = 0; list < this.lists.length; list++) {
+    for (let list = 0; list < LISTS; list++) {
       if (list !== LIST.todo && list !== LIST.final) this.returning.add(list);
     }
+    this.returning.delete(LIST.service); // they wait for the next connection
     this.shared.turns.request(this.returnNext);
   }
 
@@ -153,7 +158,7 @@ export class Follower implements SessionEvents {
 
   /** One block of NSUBs, as long as there is something to subscribe and room in the window. */
   private readonly subscribeNext = (): boolean => {
-    if (this.returning.size > 0 || this.list(LIST.todo).size === 0) return false;
+    if (this.returning.size > 0 || this.waitingFirst() === undefined) return false;
     if (!this.session) {
       this.dialler.start();
       if (this.dialler.waitsForStranger) this.park();
@@ -161,24 +166,29 @@ export class Follower implements SessionEvents {
     }
     if (!this.session.ready) return false;
     this.session.subscribe({
-      next: () => this.first(LIST.todo),
+      next: () => this.waitingFirst(),
       sent: (row) => {
-        this.move(row, LIST.flight);
+        this.lists.move(row, LIST.flight);
         if (this.shared.queues.isUnreported(row)) this.report(row, { kind: 'pending' });
       },
     });
     return true;
   };
 
+  private waitingFirst(): number | undefined {
+    return this.lists.first(LIST.todo) ?? this.lists.first(LIST.recheck);
+  }
+
   /** Rows of `returning` lists back to `todo`, and then the next connection or block. */
   private readonly returnNext = (): boolean => {
     let left = ROWS_A_TURN;
     for (const list of this.returning) {
-      for (let row = this.first(list); row !== undefined; row = this.first(list)) {
+      for (let row = this.lists.first(list); row !== undefined; row = this.lists.first(list)) {
         if (left-- === 0) return true;
         this.return(row, list);
       }
       this.returning.delete(list);
+      if (list === LIST.active && this.session) this.checkEach();
     }
     if (this.session) this.shared.turns.request(this.subscribeNext);
     else if (this.size > 0) this.dialler.lost();
@@ -187,39 +197,104 @@ export class Follower implements SessionEvents {
 
   private return(row: number, list: number): void {
     const { queues } = this.shared;
-    if (this.freeIfAbandoned(row)) return;
+    if (this.lists.releaseIfAbandoned(row)) return;
+    if (list === LIST.service && this.covered) {
+      this.activate(row);
+      return;
+    }
     const status = queues.status(row).kind;
-    this.move(row, status === 'deleted' ? LIST.final : LIST.todo);
-    if (list !== LIST.active && list !== LIST.flight) return;
+    this.lists.move(row, status === 'deleted' ? LIST.final : this.nextList(row, list));
+    if (this.session || (status !== 'active' && list !== LIST.flight)) return;
     queues.set(row, FLAG.missed, true); // what was on its way died with the connection (design §3)
     if (status === 'active') this.report(row, { kind: 'inactive' });
+  }
+
+  /** While connected, only what is to be asked for again leaves `active`. */
+  private nextList(row: number, list: number): number {
+    if (this.session) return list === LIST.active ? LIST.recheck : LIST.todo;
+    return this.shared.queues.has(row, FLAG.associated) ? LIST.service : LIST.todo;
+  }
+
+  // --- the service (guide G.3, J.4)
+
+  /** One NSUBS for all that was associated on earlier connections; NSUBs where there is no such thing. */
+  private beginService(link: Link): void {
+    const { associations } = this;
+    associations.connected(link);
+    this.covered = false;
+    if (associations.held && associations.expected.count > 0) {
+      this.session?.subscribeService(associations.expected);
+      return;
+    }
+    this.returning.add(LIST.service);
+    this.checkTomorrow();
+  }
+
+  serviceAnswered(contents: ServiceContents | undefined): void {
+    this.covered = !this.associations.mustAskEach(contents);
+    if (this.covered) this.checkTomorrow();
+    else this.checkEach();
+    this.returning.add(LIST.service);
+    this.shared.turns.request(this.returnNext);
+  }
+
+  /** A second process with this certificate: to take the service back would only make it do the same. */
+  serviceEnded(): void {
+    this.shared.metrics.smp_service_ended_total.inc();
+    this.shared.log.warn('another process uses our service certificate');
+    this.leaveService();
+  }
+
+  /** Goes on as an ordinary client for a day; its NSUBs end the associations. */
+  private leaveService(): void {
+    this.associations.leave();
+    this.session?.close();
+    this.closed('service');
+  }
+
+  private checkEach(): void {
+    this.associations.checked();
+    this.checkTomorrow();
+  }
+
+  /** Where the server tells no hash, all are asked for once a day. */
+  private checkTomorrow(): void {
+    const { needsDailyCheck, nextCheckMs } = this.associations;
+    if (needsDailyCheck) this.returnAfter(LIST.active, nextCheckMs);
   }
 
   // --- what the server says
 
   answered(row: number, answer: Answer): void {
     this.shared.metrics.smp_answers_total.inc({ outcome: answer.kind });
-    if (this.freeIfAbandoned(row)) return;
-    if (this.shared.queues.status(row).kind === 'deleted') this.move(row, LIST.final);
+    if (this.lists.releaseIfAbandoned(row)) return;
+    if (this.shared.queues.status(row).kind === 'deleted') this.lists.move(row, LIST.final);
     else if (answer.kind === 'temporary') this.again(row);
-    else if (answer.kind === 'subscribed') this.subscribed(row);
+    else if (answer.kind === 'subscribed') this.subscribed(row, answer.serviceId);
     else if (answer.kind === 'error') this.tomorrow(row, answer);
+    else if (answer.kind === 'service' && this.associations.inService) this.leaveService();
     else this.refused(row, answer);
   }
 
   /** The queue belongs to the first entry whose NSUB succeeded (design §4.1). */
-  private subscribed(row: number): void {
-    const { queues, sink } = this.shared;
+  private subscribed(row: number, serviceId: Uint8Array | undefined): void {
+    const { queues } = this.shared;
     const owner = queues.confirmed(this.server.number, queues.notifierId(row));
     if (owner !== undefined && owner !== row) {
       this.refused(row, { kind: 'auth' });
       return;
     }
-    const missed = queues.has(row, FLAG.missed);
     queues.set(row, FLAG.confirmed, true);
+    this.associations.set(row, this.associations.isOurs(serviceId));
+    this.activate(row);
+  }
+
+  private activate(row: number): void {
+    const { queues, sink } = this.shared;
+    const missed = queues.has(row, FLAG.missed);
     queues.set(row, FLAG.missed, false);
     queues.setFailures(row, 0);
-    this.move(row, LIST.active);
+    this.lists.move(row, LIST.active);
     const ref = queues.ref(row);
     this.report(row, { kind: 'active' });
     if (missed) sink.maybeMissed(ref);
@@ -228,7 +303,8 @@ export class Follower implements SessionEvents {
   /** For good: until the client unfollows it. */
   private refused(row: number, status: FollowStatus): void {
     this.shared.queues.set(row, FLAG.confirmed, false);
-    this.move(row, LIST.final);
+    this.associations.set(row, false);
+    this.lists.move(row, LIST.final);
     this.report(row, status);
   }
 
@@ -266,7 +342,8 @@ export class Follower implements SessionEvents {
     const { queues, metrics } = this.shared;
     metrics.smp_events_total.inc({ kind });
     queues.set(row, FLAG.confirmed, false);
-    if (queues.listOf(row) !== LIST.flight) this.move(row, LIST.final); // else when its answer comes
+    this.associations.set(row, false);
+    if (queues.listOf(row) !== LIST.flight) this.lists.move(row, LIST.final); // else when its answer comes
     this.report(row, { kind });
   }
 
@@ -277,13 +354,13 @@ export class Follower implements SessionEvents {
     const failures = this.shared.queues.failures(row);
     const step = Math.min(failures, LATER_MS.length - 1);
     this.shared.queues.setFailures(row, step + 1);
-    this.move(row, LIST.later + step);
+    this.lists.move(row, LIST.later + step);
     this.returnAfter(LIST.later + step, LATER_MS[step]! * (0.5 + this.shared.random() / 2));
   }
 
   /** After an error: on the next connection, or in a day. */
   private tomorrow(row: number, status: FollowStatus): void {
-    this.move(row, LIST.errors);
+    this.lists.move(row, LIST.errors);
     this.returnAfter(LIST.errors, DAY_MS);
     this.report(row, status);
   }
@@ -301,51 +378,24 @@ export class Follower implements SessionEvents {
     this.timers.length = 0;
   }
 
-  // --- lists and rows
-
-  private list(number: number): QueueList {
-    return this.lists[number]!;
-  }
-
-  private first(list: number): number | undefined {
-    const { head } = this.list(list);
-    return head === 0 ? undefined : head - 1;
-  }
-
-  private put(row: number, list: number): void {
-    this.shared.queues.append(this.list(list), list, row);
-  }
-
-  private move(row: number, list: number): void {
-    const { queues } = this.shared;
-    queues.unlink(this.list(queues.listOf(row)), row);
-    this.put(row, list);
-  }
+  // --- rows
 
   private report(row: number, status: FollowStatus): void {
     const { queues, sink } = this.shared;
     if (queues.setStatus(row, status)) sink.status(queues.ref(row), status);
   }
 
-  private release(row: number): void {
-    const { queues } = this.shared;
-    queues.unlink(this.list(queues.listOf(row)), row);
-    queues.free(row);
-  }
-
-  private freeIfAbandoned(row: number): boolean {
-    if (!this.shared.queues.has(row, FLAG.abandoned)) return false;
-    this.release(row);
-    return true;
-  }
-
-  /** No queues are left. A server that never proved itself is forgotten at once, another a little later. */
+  /**
+   * No queues are left. A server that never proved itself is forgotten at once, another a little later; also at once
+   * where the next queue may be of somebody who must not share the connection.
+   */
   private emptied(): void {
     const end = (): void => {
       this.stop();
       this.shared.ended(this);
     };
-    if (this.dialler.known) this.linger = this.shared.clock.after(LINGER_MS, end);
+    if (this.dialler.known && this.server.unit === SHARED)
+      this.linger = this.shared.clock.after(LINGER_MS, end);
     else end();
   }
 }

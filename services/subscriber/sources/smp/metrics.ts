@@ -13,12 +13,12 @@ export const smpMetrics = {
   smp_connects_total: {
     kind: 'counter',
     help: 'Attempts to connect, by how they ended.',
-    labels: { outcome: ['ok', 'unreachable', 'forbidden', 'identity', 'handshake', 'timeout'] },
+    labels: { outcome: ['ok', 'unreachable', 'forbidden', 'identity', 'proxy', 'handshake', 'timeout'] },
   },
   smp_disconnects_total: {
     kind: 'counter',
-    help: 'Connections lost, by cause: closed by the peer or the network, silent, or not understandable.',
-    labels: { cause: ['peer', 'silent', 'protocol'] },
+    help: 'Connections lost, by cause: closed by the peer or the network, silent, not understandable, or to go on as an ordinary client.',
+    labels: { cause: ['peer', 'silent', 'protocol', 'service'] },
   },
   smp_given_up_total: { kind: 'counter', help: 'Servers given up that never completed a handshake.' },
   smp_answers_total: {
@@ -37,6 +37,21 @@ export const smpMetrics = {
     help: 'Subscriptions ended by the server: taken by another subscriber, or deleted.',
     labels: { kind: ['end', 'deleted'] },
   },
+  smp_associated_queues: {
+    kind: 'gauge',
+    help: 'Queues that their servers subscribe together with our service.',
+  },
+  smp_service_sessions_total: {
+    kind: 'counter',
+    help: 'Sessions of servers that wanted our service certificate, by what came of it.',
+    labels: { outcome: ['accepted', 'refused'] },
+  },
+  smp_service_answers_total: {
+    kind: 'counter',
+    help: 'Answers to NSUBS: the server holds the same queues as we expect, fewer, more, or as many others.',
+    labels: { outcome: ['same', 'fewer', 'more', 'different', 'failed'] },
+  },
+  smp_service_ended_total: { kind: 'counter', help: 'Times that another process subscribed as our service.' },
   smp_ignored_total: { kind: 'counter', help: 'Transmissions that were no answer, signal or event of ours.' },
 } as const satisfies MetricTable;
 

@@ -43,6 +43,8 @@ export const FLAG = {
   missed: 2,
   /** Unfollowed while its NSUB was in flight: the row is freed when the answer can no longer come. */
   abandoned: 4,
+  /** The server subscribes it with our service: NSUBS covers it. */
+  associated: 8,
 } as const;
 
 /** A list of entries, first in first out. */

@@ -8,9 +8,16 @@ import { Writer } from '../../../../shared/encoding/writer.js';
 import type { ServerAddress } from '../../../../shared/smp/address.js';
 import { SMP_DEFAULT_PORT } from '../../../../shared/smp/constants.js';
 
-/** One server, as far as its address goes. */
+/** The unit of isolation of everybody who shares connections. */
+export const SHARED = -1;
+
+/** One server, as far as its address goes, for one unit of isolation. */
 export interface Server {
   readonly number: number;
+  /** Only queues of the same unit share its connection. */
+  readonly unit: number;
+  /** Connections with other names must not share a way through the proxy. */
+  readonly circuit: string | undefined;
   readonly keyHash: Uint8Array;
   readonly port: number;
   /** Hosts of the spelling that came first; only these are dialled. */
@@ -19,6 +26,8 @@ export interface Server {
   readonly proven: Set<string>;
   /** How many spellings lead here. */
   spellings: number;
+  /** Until then (monotonic) sessions are ordinary ones: it does not want our service certificate. */
+  ordinaryUntilMs: number;
 }
 
 interface Spelling {
@@ -50,32 +59,42 @@ export function portOf(address: ServerAddress): number | undefined {
 
 export class ServerTable {
   private readonly limits: ServerLimits;
+  private readonly circuit: () => string | undefined;
   private readonly servers = new Numbered<Server>();
   private readonly spellings = new Numbered<Spelling>();
   private readonly byText = new Map<string, Spelling>();
   private readonly byIdentity = new Map<string, Set<Server>>();
 
-  constructor(limits: ServerLimits) {
+  /** @param circuit makes the names of servers' ways through a proxy */
+  constructor(limits: ServerLimits, circuit: () => string | undefined = () => undefined) {
     if (Math.max(limits.servers, limits.spellings) > MAX_NUMBERS) throw new RangeError('too many servers');
     this.limits = limits;
+    this.circuit = circuit;
   }
 
   get size(): number {
     return this.servers.size;
   }
 
-  /** The server that `address` leads to now, if it is known. */
-  find(address: ServerAddress): Server | undefined {
-    return this.byText.get(spell(address))?.server ?? this.joinable(address);
+  /** The servers that `address` leads to now: one for each unit that knows it. */
+  *find(address: ServerAddress): Iterable<Server> {
+    for (const server of this.alike(address)) {
+      if (this.byText.get(spell(address, server.unit))?.server === server || joins(address, server))
+        yield server;
+    }
   }
 
   /** One more queue under this spelling; undefined when there is no room for a new spelling or server. */
-  use(address: ServerAddress, port: number): { server: Server; spelling: number } | undefined {
-    const text = spell(address);
+  use(
+    address: ServerAddress,
+    port: number,
+    unit: number = SHARED,
+  ): { server: Server; spelling: number } | undefined {
+    const text = spell(address, unit);
     let spelling = this.byText.get(text);
     if (!spelling) {
       if (this.spellings.size >= this.limits.spellings) return undefined;
-      const server = this.joinable(address) ?? this.create(address, port);
+      const server = this.joinable(address, unit) ?? this.create(address, port, unit);
       if (!server) return undefined;
       server.spellings++;
       spelling = this.spellings.add((number) => ({
@@ -118,30 +137,45 @@ export class ServerTable {
     if (same?.size === 0) this.byIdentity.delete(key);
   }
 
-  private joinable(address: ServerAddress): Server | undefined {
-    const port = portOf(address);
-    if (port === undefined) return undefined;
-    for (const server of this.byIdentity.get(identity(address.keyHash, port)) ?? []) {
-      if (address.hosts.some((host) => server.proven.has(host))) return server;
-    }
+  private joinable(address: ServerAddress, unit: number): Server | undefined {
+    for (const server of this.alike(address))
+      if (server.unit === unit && joins(address, server)) return server;
     return undefined;
   }
 
-  private create(address: ServerAddress, port: number): Server | undefined {
+  /** Servers with this fingerprint and port. */
+  private alike(address: ServerAddress): Iterable<Server> {
+    const port = portOf(address);
+    return (port !== undefined && this.byIdentity.get(identity(address.keyHash, port))) || [];
+  }
+
+  private create(address: ServerAddress, port: number, unit: number): Server | undefined {
     if (this.servers.size >= this.limits.servers) return undefined;
     const { hosts, keyHash } = copied(address);
-    const server = this.servers.add((number) => {
-      return { number, keyHash, port, hosts, proven: new Set<string>(), spellings: 0 };
-    });
+    const server = this.servers.add((number) => ({
+      number,
+      unit,
+      circuit: this.circuit(),
+      keyHash,
+      port,
+      hosts,
+      proven: new Set<string>(),
+      spellings: 0,
+      ordinaryUntilMs: 0,
+    }));
     const key = identity(keyHash, port);
     this.byIdentity.set(key, (this.byIdentity.get(key) ?? new Set()).add(server));
     return server;
   }
 }
 
-/** Hosts, port and fingerprint verbatim: two spellings are the same only if all of it is. */
-function spell({ hosts, port, keyHash }: ServerAddress): string {
-  const text = new Writer();
+/** Whether one of the hosts has authenticated as the server that the address names. */
+const joins = ({ hosts }: ServerAddress, server: Server): boolean =>
+  hosts.some((host) => server.proven.has(host));
+
+/** Hosts, port and fingerprint verbatim: two spellings are the same only if all of it is, in the same unit. */
+function spell({ hosts, port, keyHash }: ServerAddress, unit: number): string {
+  const text = new Writer().u32(unit >>> 0);
   for (const part of [...hosts, port]) text.large(utf8(part));
   return latin1(text.bytes(keyHash).view());
 }

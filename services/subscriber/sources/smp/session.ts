@@ -3,11 +3,11 @@
  * matched by its corrId; order and grouping do not matter. Decides nothing about statuses: see `Follower`.
  */
 import type { Crypto } from '../../../../shared/crypto/crypto.js';
-import { sameBytes, utf8 } from '../../../../shared/encoding/bytes.js';
+import { sameBytes, utf8, wipe } from '../../../../shared/encoding/bytes.js';
 import { DecodeError } from '../../../../shared/encoding/reader.js';
 import type { Clock, Timer } from '../../../../shared/run/clock.js';
-import { AUTH_LENGTH, authorize } from '../../../../shared/smp/auth.js';
-import { decodeServerMessage, type ServerMessage } from '../../../../shared/smp/commands.js';
+import { AUTH_LENGTH, authorize, authorizedInService, signAsService } from '../../../../shared/smp/auth.js';
+import { decodeServerMessage, encodeCommand, type ServerMessage } from '../../../../shared/smp/commands.js';
 import { ID_SIZE, MAX_BATCH, SMP_BLOCK_SIZE } from '../../../../shared/smp/constants.js';
 import {
   authorized,
@@ -18,6 +18,7 @@ import {
   ITEM_OVERHEAD,
   type Received,
 } from '../../../../shared/smp/transmission.js';
+import type { ServiceContents } from './associations.js';
 import type { Link } from './connector.js';
 import type { SmpMetrics } from './metrics.js';
 import type { QueueTable } from './queues.js';
@@ -32,9 +33,13 @@ const DEAD_AFTER_MS = 15_000;
 const NSUB = utf8('NSUB');
 const PING = utf8('PING');
 const EMPTY = new Uint8Array(0);
+/** In a service session the second signature is there, with its length. */
+const SERVICE_SIG_LENGTH = 1 + AUTH_LENGTH.ed25519;
+/** In place of a row: the answer is for all queues of the service. */
+const WHOLE_SERVICE = -1;
 
 /** Why a connection ended, not by our own `close`. */
-export type LossCause = 'peer' | 'silent' | 'protocol';
+export type LossCause = 'peer' | 'silent' | 'protocol' | 'service';
 
 export interface SessionEvents {
   /** The one answer to an NSUB that was sent; a time-out is `temporary`. */
@@ -43,6 +48,10 @@ export interface SessionEvents {
   notified(notifierId: Uint8Array, nonce: Uint8Array, metadata: Uint8Array): void;
   ended(notifierId: Uint8Array): void;
   deleted(notifierId: Uint8Array): void;
+  /** The one answer to NSUBS: what the server holds, undefined where it is no success. Arrays are views. */
+  serviceAnswered(contents: ServiceContents | undefined): void;
+  /** Another connection subscribed as our service: this one hears nothing more of its queues. */
+  serviceEnded(): void;
   /** There is room for more NSUBs; may come without need. */
   writable(): void;
   /** The connection is gone. NSUBs without an answer get none. */
@@ -117,6 +126,20 @@ export class Session {
     this.watchResponses();
   }
 
+  /** NSUBS: subscribes all queues that the server associates with our service. Only in a session as one. */
+  subscribeService(expected: Required<ServiceContents>): void {
+    const { crypto } = this.tools;
+    const { params, version } = this.link;
+    const service = this.link.service!;
+    const corrId = this.corrId();
+    const command = encodeCommand({ word: 'NSUBS', ...expected }, version);
+    const transmission = { corrId, entityId: service.id, command };
+    const auth = signAsService(crypto, service.auth, authorized(params, transmission));
+    this.expect(corrId, WHOLE_SERVICE);
+    this.send([encodeTransmission(params, { auth, ...transmission })]);
+    this.watchResponses();
+  }
+
   /** Ends the connection; nothing is told afterwards. */
   close(): void {
     this.open = false;
@@ -124,6 +147,7 @@ export class Session {
     this.silenceTimer?.cancel();
     this.waiting.clear();
     this.link.blocks.close();
+    wipe(this.link.service?.auth.sessionKey);
     this.link.transport.close();
   }
 
@@ -132,22 +156,30 @@ export class Session {
   /** Bytes of a queue's NSUB in a block, its length field included. */
   private sizeOf(row: number): number {
     const { sendsSessionId, hasServiceSig, sessionId } = this.link.params;
-    const auth = 1 + AUTH_LENGTH[this.queues.key(row).algorithm] + (hasServiceSig ? 1 : 0);
+    const serviceSig = this.link.service ? 1 + SERVICE_SIG_LENGTH : 1;
+    const auth = 1 + AUTH_LENGTH[this.queues.key(row).algorithm] + (hasServiceSig ? serviceSig : 0);
     const ids = 2 * (1 + ID_SIZE) + (sendsSessionId ? 1 + sessionId.length : 0);
     return ITEM_OVERHEAD + auth + ids + NSUB.length;
   }
 
   /** Undefined where the session has no key for the queue's kind of authorisation. */
   private nsub(row: number): Uint8Array | undefined {
-    const { crypto, clock } = this.tools;
-    const { params, serverKey } = this.link;
+    const { crypto } = this.tools;
+    const { params, serverKey, service } = this.link;
     const key = this.queues.key(row);
     if (key.algorithm === 'x25519' && !serverKey) return undefined;
     const corrId = this.corrId();
     const command = { corrId, entityId: this.queues.notifierId(row), command: NSUB };
-    const auth = authorize(crypto, key, { sessionServerKey: serverKey, corrId }, authorized(params, command));
-    this.waiting.set(numberOf(corrId), { row, dueMs: clock.monotonic() + RESPONSE_MS });
-    return encodeTransmission(params, { auth, ...command });
+    const covered = authorized(params, command);
+    const byKey = service ? authorizedInService(service.auth, covered) : covered;
+    const auth = authorize(crypto, key, { sessionServerKey: serverKey, corrId }, byKey);
+    const serviceSig = service && signAsService(crypto, service.auth, covered);
+    this.expect(corrId, row);
+    return encodeTransmission(params, { auth, ...(serviceSig && { serviceSig }), ...command });
+  }
+
+  private expect(corrId: Uint8Array, row: number): void {
+    this.waiting.set(numberOf(corrId), { row, dueMs: this.tools.clock.monotonic() + RESPONSE_MS });
   }
 
   /** 24 random bytes (also the nonce of authenticators) whose number is not waiting. */
@@ -207,7 +239,8 @@ export class Session {
     for (const [number, { row, dueMs }] of this.waiting) {
       if (dueMs > nowMs) break;
       this.waiting.delete(number);
-      this.events.answered(row, { kind: 'temporary' });
+      if (row === WHOLE_SERVICE) this.events.serviceAnswered(undefined);
+      else this.events.answered(row, { kind: 'temporary' });
     }
     this.tellWritable();
   }
@@ -244,10 +277,16 @@ export class Session {
     }
   }
 
+  private isService(entityId: Uint8Array): boolean {
+    const { service } = this.link;
+    return service !== undefined && sameBytes(entityId, service.id);
+  }
+
   private event(notifierId: Uint8Array, message: ServerMessage | undefined): void {
     if (message?.word === 'NMSG') this.events.notified(notifierId, message.nonce, message.metadata);
     else if (message?.word === 'END') this.events.ended(notifierId);
     else if (message?.word === 'DELD') this.events.deleted(notifierId);
+    else if (message?.word === 'ENDS' && this.isService(notifierId)) this.events.serviceEnded();
     else this.ignored();
   }
 
@@ -257,7 +296,9 @@ export class Session {
     const message = this.read(command);
     if (waiting) {
       this.waiting.delete(number);
-      this.events.answered(waiting.row, this.judge(waiting.row, entityId, message));
+      const { row } = waiting;
+      if (row === WHOLE_SERVICE) this.events.serviceAnswered(this.contents(entityId, message));
+      else this.events.answered(row, this.judge(row, entityId, message));
     } else if (message?.word !== 'PONG') this.tools.metrics.smp_answers_total.inc({ outcome: 'late' });
   }
 
@@ -265,8 +306,12 @@ export class Session {
   private judge(row: number, entityId: Uint8Array, message: ServerMessage | undefined): Answer {
     const ours = sameBytes(entityId, this.queues.notifierId(row));
     if (message?.word === 'ERR' && (ours || entityId.length === 0)) return answerOf(message.error);
-    const subscribed = message?.word === 'SOK' || message?.word === 'OK';
-    return subscribed && ours ? { kind: 'subscribed' } : UNEXPECTED;
+    if (!ours || (message?.word !== 'SOK' && message?.word !== 'OK')) return UNEXPECTED;
+    return { kind: 'subscribed', serviceId: message.word === 'SOK' ? message.serviceId : undefined };
+  }
+
+  private contents(entityId: Uint8Array, message: ServerMessage | undefined): ServiceContents | undefined {
+    return message?.word === 'SOKS' && this.isService(entityId) ? message : undefined;
   }
 
   private ignored(): void {

@@ -3,7 +3,10 @@
  * flight. Knows nothing of devices, pushes or the gateway (design §3).
  */
 import type { Crypto } from '../../../../shared/crypto/crypto.js';
+import { toHex } from '../../../../shared/encoding/bytes.js';
 import type { Clock } from '../../../../shared/run/clock.js';
+import type { Log } from '../../../../shared/run/log.js';
+import type { Endpoint } from '../../../../shared/run/socks5.js';
 import type { ServerAddress, SmpQueue } from '../../../../shared/smp/address.js';
 import { ID_SIZE, KEY_HASH_SIZE, SMP_ALPN, SMP_BLOCK_SIZE } from '../../../../shared/smp/constants.js';
 import type { AuthAlgorithm, Key } from '../../../../shared/smp/keys.js';
@@ -14,7 +17,8 @@ import { Follower, type FollowerShared } from './follower.js';
 import { Gate } from './gate.js';
 import type { SmpMetrics } from './metrics.js';
 import { QueueTable } from './queues.js';
-import { MAX_NUMBERS, portOf, type Server, type ServerLimits, ServerTable } from './servers.js';
+import { MAX_NUMBERS, portOf, type Server, type ServerLimits, ServerTable, SHARED } from './servers.js';
+import type { ServiceIdentity } from './service-identity.js';
 import { Session } from './session.js';
 import { tlsDial } from './tls-transport.js';
 import type { Dial } from './transport.js';
@@ -22,6 +26,9 @@ import { Turns } from './turns.js';
 
 /** A notifier's private key, raw: Ed25519 and Ed448 as seed. */
 export type NotifierKey = Key<AuthAlgorithm>;
+
+/** Who shares a connection to a server: all, the queues of one group that `follow` names, or nobody. */
+export type Isolation = 'shared' | 'device' | 'queue';
 
 export interface SmpLimits extends ServerLimits {
   readonly queues: number;
@@ -33,12 +40,24 @@ const DEFAULT_SERVERS = 20_000;
 const STRANGERS_AT_ONCE = 64;
 /** Real addresses have one or two hosts; an address may not be a way to fill memory. */
 const MAX_HOSTS = 8;
+/** Units of single queues; far more of them than there can be servers at once. */
+const FIRST_OWN_UNIT = 2 ** 31;
+const MAX_OWN_UNITS = 2 ** 30;
+/** Random bytes in the name of a way through the proxy. */
+const CIRCUIT_SIZE = 16;
 
 export interface SmpSourceOptions {
   readonly crypto: Crypto;
   readonly clock: Clock;
   readonly sink: SourceSink;
+  readonly log: Log;
   readonly metrics: SmpMetrics;
+  /** Whose certificate servers that ask for one get; without it every queue is subscribed by itself. */
+  readonly service?: ServiceIdentity | undefined;
+  /** A SOCKS5 proxy for all connections; .onion hosts are reached by it only. */
+  readonly proxy?: Endpoint | undefined;
+  /** Default `shared`. Each unit goes its own way through the proxy; the service only with `shared`. */
+  readonly isolation?: Isolation;
   /** Ranges of network addresses that may be dialled beside the public Internet. */
   readonly allow?: readonly string[];
   readonly limits?: Partial<SmpLimits>;
@@ -53,29 +72,42 @@ export class SmpSource implements Source<SmpQueue, NotifierKey> {
   private readonly servers: ServerTable;
   private readonly followers = new Map<Server, Follower>();
   private readonly shared: FollowerShared;
+  private readonly isolation: Isolation;
+  private nextUnit = 0;
   private connections = 0;
+  private associated = 0;
   private closed = false;
 
   constructor(options: SmpSourceOptions) {
-    const { crypto, clock, sink, metrics } = options;
+    const { crypto, clock, sink, log, metrics, service } = options;
     const { queues = DEFAULT_QUEUES, servers = DEFAULT_SERVERS } = options.limits ?? {};
     const spellings = options.limits?.spellings ?? Math.min(2 * servers, MAX_NUMBERS);
     this.options = options;
     this.guard = new AddressGuard(options.allow);
     this.queues = new QueueTable(crypto, queues);
-    this.servers = new ServerTable({ servers, spellings });
-    const dial = options.dial ?? tlsDial({ guard: this.guard, blockSize: SMP_BLOCK_SIZE, alpn: SMP_ALPN });
+    this.isolation = options.isolation ?? 'shared';
+    if (service && this.isolation !== 'shared') throw new RangeError('a service shares its connections');
+    const circuit = (): string | undefined =>
+      this.isolation === 'shared' ? undefined : toHex(crypto.randomBytes(CIRCUIT_SIZE));
+    this.servers = new ServerTable({ servers, spellings }, circuit);
+    const { proxy } = options;
+    const tls = { blockSize: SMP_BLOCK_SIZE, alpn: SMP_ALPN, certificate: service?.tls, proxy };
+    const dial = options.dial ?? tlsDial({ guard: this.guard, ...tls });
     this.shared = {
+      crypto,
       clock,
+      log,
       sink,
       metrics,
       queues: this.queues,
       turns: new Turns(),
       gate: new Gate(STRANGERS_AT_ONCE),
-      connect: createConnect({ crypto, clock, dial }),
+      connect: createConnect({ crypto, clock, dial, service }),
       openSession: (link, events) => new Session(link, this.queues, { crypto, clock, metrics }, events),
       random: () => new DataView(crypto.randomBytes(4).buffer).getUint32(0) / 2 ** 32,
+      reachesOnion: proxy !== undefined,
       linked: (up) => this.linked(up),
+      associated: (by) => this.countAssociated(by),
       ended: (follower) => this.ended(follower),
     };
   }
@@ -84,12 +116,13 @@ export class SmpSource implements Source<SmpQueue, NotifierKey> {
     { server: address, notifierId }: SmpQueue,
     key: NotifierKey,
     ref: number,
+    group?: number,
   ): { handle: number } | { refused: FollowRefusal } {
     const port = portOf(address);
     if (port === undefined || notifierId.length !== ID_SIZE || !this.reachable(address)) {
       return this.refuse('prohibited');
     }
-    const place = this.closed ? undefined : this.servers.use(address, port);
+    const place = this.closed ? undefined : this.servers.use(address, port, this.unitOf(group));
     if (!place) return this.refuse('full');
     const { server, spelling } = place;
     const row = this.queues.add({ server: server.number, spelling, notifierId, key, ref });
@@ -122,9 +155,10 @@ export class SmpSource implements Source<SmpQueue, NotifierKey> {
     return this.queues.holds(handle, key);
   }
 
+  /** Isolated, a queue may cost a connection all the same; but no server that nobody knew. */
   knowsServer({ server: address }: SmpQueue): boolean {
-    const server = this.servers.find(address);
-    return server !== undefined && (this.followers.get(server)?.keptUp ?? false);
+    for (const server of this.servers.find(address)) if (this.followers.get(server)?.keptUp) return true;
+    return false;
   }
 
   async close(): Promise<void> {
@@ -139,6 +173,17 @@ export class SmpSource implements Source<SmpQueue, NotifierKey> {
   private reachable({ hosts, keyHash }: ServerAddress): boolean {
     if (hosts.length === 0 || hosts.length > MAX_HOSTS || keyHash.length !== KEY_HASH_SIZE) return false;
     return !hosts.some((host) => this.guard.refuses(host));
+  }
+
+  private unitOf(group: number | undefined): number {
+    if (this.isolation === 'shared') return SHARED;
+    return this.isolation === 'device' && group !== undefined ? group : this.ownUnit();
+  }
+
+  /** A number for one queue alone; groups are numbered from below. */
+  private ownUnit(): number {
+    this.nextUnit = (this.nextUnit + 1) % MAX_OWN_UNITS;
+    return FIRST_OWN_UNIT + this.nextUnit;
   }
 
   private refuse(refused: FollowRefusal): { refused: FollowRefusal } {
@@ -169,6 +214,11 @@ export class SmpSource implements Source<SmpQueue, NotifierKey> {
   private linked(up: boolean): void {
     this.connections += up ? 1 : -1;
     this.options.metrics.smp_connections.set(this.connections);
+  }
+
+  private countAssociated(by: 1 | -1): void {
+    this.associated += by;
+    this.options.metrics.smp_associated_queues.set(this.associated);
   }
 
   private count(): void {

@@ -7,7 +7,7 @@ import type { FollowStatus } from '../source.js';
  * connection, then daily; the rest is final.
  */
 export type Answer =
-  | { readonly kind: 'subscribed' }
+  | { readonly kind: 'subscribed'; readonly serviceId: Uint8Array | undefined }
   | { readonly kind: 'temporary' }
   | { readonly kind: 'auth' | 'service' }
   | { readonly kind: 'error'; readonly word: ErrorWord };

@@ -4,24 +4,32 @@
  */
 import { constants } from 'node:crypto';
 import { lookup } from 'node:dns';
-import { connect, createSecureContext, type DetailedPeerCertificate, type TLSSocket } from 'node:tls';
+import {
+  type ConnectionOptions,
+  connect,
+  createSecureContext,
+  type DetailedPeerCertificate,
+  type SecureContextOptions,
+  type TLSSocket,
+} from 'node:tls';
+import { connectThroughSocks, type Endpoint } from '../../../../shared/run/socks5.js';
 import { BlockReader } from '../../../../shared/smp/block.js';
 import { type AddressGuard, ForbiddenAddressError, type Resolve, withoutBrackets } from './address-guard.js';
 import { isOnion } from './servers.js';
-import type { Dial, Transport, TransportEvents } from './transport.js';
+import type { Dial, DialOptions, Transport, TransportEvents } from './transport.js';
 
 const KEEP_ALIVE_MS = 30_000;
 const MAX_CHAIN = 5;
 
-/** One context for all connections: it saves 10 KB a connection. TLS 1.2 only for peers that have nothing newer. */
-const secureContext = createSecureContext({
+/** TLS 1.2 only for peers that have nothing newer. */
+const TLS: SecureContextOptions = {
   minVersion: 'TLSv1.2',
   ciphers: 'TLS_CHACHA20_POLY1305_SHA256:ECDHE-ECDSA-CHACHA20-POLY1305',
   sigalgs: 'ed448:ed25519',
   ecdhCurve: 'X448:X25519',
   // Older servers do not signal secure renegotiation (guide B.1); connections here never renegotiate.
   secureOptions: constants.SSL_OP_LEGACY_SERVER_CONNECT | constants.SSL_OP_NO_RENEGOTIATION,
-});
+};
 
 export interface TlsDialOptions {
   readonly guard: AddressGuard;
@@ -31,39 +39,71 @@ export interface TlsDialOptions {
   readonly alpn: string | undefined;
   /** Resolves names; the system's resolver unless a test says otherwise. */
   readonly resolve?: Resolve;
+  /** The service's certificate and key, PEM, for connections that are made as a service. */
+  readonly certificate?: { readonly cert: string; readonly key: string } | undefined;
+  /** The SOCKS5 proxy through which everything goes; names are resolved by it. */
+  readonly proxy?: Endpoint | undefined;
 }
 
-/** Dials over TCP and TLS. Rejects with `ForbiddenAddressError` where the guard refuses. */
-export function tlsDial({ guard, blockSize, alpn, resolve = lookup }: TlsDialOptions): Dial {
-  return ({ host, port }, signal) =>
-    new Promise((done, fail) => {
-      if (isOnion(host)) return fail(new Error('needs a proxy')); // DNS must not see the name (RFC 7686)
-      if (guard.refuses(host)) return fail(new ForbiddenAddressError());
-      const socket = connect({
-        host: withoutBrackets(host),
-        port,
-        lookup: guard.lookup(resolve),
-        servername: '', // no SNI: it would lead to the web server on the same port (guide B.4)
-        rejectUnauthorized: false,
-        secureContext,
-        ...(alpn !== undefined && { ALPNProtocols: [alpn] }),
-      });
-      const abort = (): void => void socket.destroy(new Error('given up'));
-      signal.addEventListener('abort', abort, { once: true });
-      socket.setNoDelay(true);
-      socket.setKeepAlive(true, KEEP_ALIVE_MS);
-      socket.once('error', fail);
-      socket.once('close', () => fail(new Error('closed'))); // no effect once done
-      socket.once('secureConnect', () => {
-        signal.removeEventListener('abort', abort);
-        const sessionId = socket.getFinished();
-        // Belt and braces: whatever led here, this is the address that was dialled.
-        if (!guard.permits(socket.remoteAddress ?? '')) socket.destroy(new ForbiddenAddressError());
-        else if (sessionId) done(new TlsTransport(socket, sessionId, blockSize));
-        else socket.destroy(new Error('no session'));
-      });
-      if (signal.aborted) abort();
+/** Dials over TCP and TLS. Rejects with `ForbiddenAddressError` where the guard refuses, and `SocksError`. */
+export function tlsDial(options: TlsDialOptions): Dial {
+  const { guard, blockSize, alpn, certificate, proxy } = options;
+  // One context for all connections of a kind: it saves 10 KB a connection.
+  const ordinary = createSecureContext(TLS);
+  const service = certificate && createSecureContext({ ...TLS, ...certificate });
+  return async (target, signal) => {
+    const way = proxy ? await throughProxy(guard, proxy, target, signal) : direct(options, target);
+    const secureContext = target.asService && service ? service : ordinary;
+    const socket = connect({
+      ...way,
+      servername: '', // no SNI: it would lead to the web server on the same port (guide B.4)
+      rejectUnauthorized: false,
+      secureContext,
+      ...(alpn !== undefined && { ALPNProtocols: [alpn] }),
     });
+    const sessionId = await handshake(socket, signal);
+    // Belt and braces: whatever led here, this is the address that was dialled.
+    if (proxy || guard.permits(socket.remoteAddress ?? ''))
+      return new TlsTransport(socket, sessionId, blockSize);
+    socket.destroy();
+    throw new ForbiddenAddressError();
+  };
+}
+
+function direct({ guard, resolve = lookup }: TlsDialOptions, { host, port }: DialOptions): ConnectionOptions {
+  if (isOnion(host)) throw new Error('needs a proxy'); // DNS must not see the name (RFC 7686)
+  if (guard.refuses(host)) throw new ForbiddenAddressError();
+  return { host: withoutBrackets(host), port, lookup: guard.lookup(resolve) };
+}
+
+async function throughProxy(
+  guard: AddressGuard,
+  proxy: Endpoint,
+  { host, port, circuit }: DialOptions,
+  signal: AbortSignal,
+): Promise<ConnectionOptions> {
+  if (guard.refusesByProxy(host)) throw new ForbiddenAddressError();
+  const target = { host: withoutBrackets(host), port };
+  return { socket: await connectThroughSocks({ proxy, target, isolation: circuit }, signal) };
+}
+
+/** The client's Finished message, once the peer's has come. */
+function handshake(socket: TLSSocket, signal: AbortSignal): Promise<Uint8Array> {
+  return new Promise((done, fail) => {
+    const abort = (): void => void socket.destroy(new Error('given up'));
+    signal.addEventListener('abort', abort, { once: true });
+    socket.setNoDelay(true);
+    socket.setKeepAlive(true, KEEP_ALIVE_MS);
+    socket.once('error', fail);
+    socket.once('close', () => fail(new Error('closed'))); // no effect once done
+    socket.once('secureConnect', () => {
+      signal.removeEventListener('abort', abort);
+      const sessionId = socket.getFinished();
+      if (sessionId) done(sessionId);
+      else socket.destroy(new Error('no session'));
+    });
+    if (signal.aborted) abort();
+  });
 }
 
 /**
@@ -84,6 +124,7 @@ function peerChain(socket: TLSSocket): Uint8Array[] {
 class TlsTransport implements Transport {
   readonly sessionId: Uint8Array;
   readonly chain: readonly Uint8Array[];
+  readonly asksCertificate: boolean;
   private readonly socket: TLSSocket;
   private readonly reader: BlockReader;
   /** Blocks that came while paused: those of one read, for no other is made. */
@@ -95,6 +136,8 @@ class TlsTransport implements Transport {
     this.socket = socket;
     this.sessionId = Uint8Array.from(sessionId);
     this.chain = peerChain(socket);
+    // A client shares signature algorithms with its peer only where that one asked for a certificate.
+    this.asksCertificate = socket.getSharedSigalgs().length > 0;
     this.reader = new BlockReader(blockSize);
     socket.on('error', () => {}); // 'close' follows
     socket.on('close', () => this.events?.closed());

@@ -16,6 +16,8 @@ export interface Transport {
   readonly sessionId: Uint8Array;
   /** Certificates of the peer as TLS showed them, leaf first, DER. */
   readonly chain: readonly Uint8Array[];
+  /** Whether the peer asked for a certificate of ours. */
+  readonly asksCertificate: boolean;
   /** Starts reading, and tells everything to `events` from now on; also replaces who is told. */
   listen(events: TransportEvents): void;
   /** Stops reading, so that the peer is slowed down by TCP; `listen` starts it again. */
@@ -30,6 +32,10 @@ export interface Transport {
 export interface DialOptions {
   readonly host: string;
   readonly port: number;
+  /** Present the service's certificate, if the peer asks for one. */
+  readonly asService?: boolean;
+  /** Connections with other names must not share a way through the proxy. */
+  readonly circuit?: string | undefined;
 }
 
 /** Opens a transport, up to a finished TLS handshake; no later than `signal` it gives up. */

@@ -256,6 +256,7 @@ function hashTests(crypto: Crypto): void {
     assert.deepEqual(crypto.sha256(...abc), sha256);
     assert.deepEqual(crypto.sha256(utf8('abc')), sha256);
     assert.deepEqual(crypto.sha512(...abc), crypto.sha512(utf8('abc')));
+    assert.deepEqual(crypto.md5(...abc), hex('900150983cd24fb0d6963f7d28e17f72'));
     assert.deepEqual(
       crypto.sha256(),
       hex('e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855'),

@@ -33,6 +33,10 @@ describe('the SDK’s cryptography against the services’', () => {
           assert.deepEqual(native.secretboxOpen(a, nonce, box), message);
           assert.equal(naclCrypto.secretboxOpen(b, nonce, box), native.secretboxOpen(b, nonce, box));
           assert.deepEqual(naclCrypto.sha512(a, message), native.sha512(a, message));
+          for (const length of [32, 64, 100]) {
+            const derived = naclCrypto.hkdfSha512(b, message, nonce, length);
+            assert.deepEqual(derived, native.hkdfSha512(b, message, nonce, length));
+          }
           const keys = naclCrypto.ed25519KeyPair(a);
           assert.deepEqual(keys, native.ed25519KeyPair(a));
           const signature = naclCrypto.ed25519Sign(keys.privateKey, message);

@@ -2,7 +2,8 @@ import assert from 'node:assert/strict';
 import { before, describe, test } from 'node:test';
 import type { App } from '../../../../../services/gateway/apps.js';
 import type { OpenCapability } from '../../../../../services/gateway/capabilities/capability.js';
-import { renderPush } from '../../../../../services/gateway/push/rendering.js';
+import { limitedAs, renderPush } from '../../../../../services/gateway/push/rendering.js';
+import { createPorchlightProfile } from '../../../../../services/gateway/render/porchlight.js';
 import { createSimplexProfile } from '../../../../../services/gateway/render/simplex.js';
 import type { Crypto } from '../../../../../shared/crypto/crypto.js';
 import { loadCrypto } from '../../../../../shared/crypto/load.js';
@@ -19,6 +20,11 @@ const app: App = {
   profileName: 'simplex',
   profile: createSimplexProfile({ visible_text: 'Something', category: 'C' }),
 };
+const porchlight: App = {
+  ...app,
+  profileName: 'porchlight',
+  profile: createPorchlightProfile({ visible_text: 'Something' }),
+};
 const capability = { environment: 'production', proven: true, provenAt: 5, token: new Uint8Array(3) };
 const open = capability as OpenCapability;
 
@@ -27,6 +33,7 @@ before(async () => {
   crypto = await loadCrypto();
 });
 
+const encoded = (bytes: Uint8Array) => Buffer.from(bytes).toString('base64url');
 const render = (changes: Partial<Frame>, code: Uint8Array = new Uint8Array(32)) =>
   renderPush(crypto, makeFrame(changes), open, app, () => code, NOW);
 
@@ -42,6 +49,25 @@ describe('push of a frame', () => {
     ] as const) {
       const push = render({ kind, urgent, payload: payload.slice() });
       assert.deepEqual([push.pushType, push.priority], [pushType, priority], kind);
+    }
+  });
+
+  test('profile porchlight: a message of urgency 0 is silent and counts as a background push', () => {
+    for (const [kind, urgent, pushType, priority, limited] of [
+      ['message', true, 'alert', 10, 'message'],
+      ['message', false, 'background', 5, 'check'],
+      ['alert', true, 'alert', 10, 'alert'],
+      ['check', false, 'background', 5, 'check'],
+    ] as const) {
+      const frame = makeFrame({ kind, urgent, slot: 1 });
+      const push = renderPush(crypto, frame, open, porchlight, () => new Uint8Array(32), NOW);
+      assert.deepEqual([push.pushType, push.priority], [pushType, priority], kind);
+      assert.equal(limitedAs(frame, porchlight), limited);
+      assert.equal(push.collapseId, `${kind}-1`);
+      assert.equal(limitedAs(frame, app), kind, 'profile simplex');
+      const { aps, porchlight: data } = JSON.parse(Buffer.from(push.body).toString());
+      assert.equal('content-available' in aps, pushType === 'background');
+      assert.equal(data?.message, kind === 'message' ? encoded(frame.payload) : undefined);
     }
   });
 

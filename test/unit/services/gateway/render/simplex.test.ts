@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { createSimplexProfile, PayloadTooLarge } from '../../../../../services/gateway/render/simplex.js';
+import { PayloadTooLarge } from '../../../../../services/gateway/render/bodies.js';
+import { createSimplexProfile } from '../../../../../services/gateway/render/simplex.js';
 
 const texts = { visible_text: 'Encrypted message or another app event', category: 'NTF_CAT_CHECK_MESSAGE' };
 const profile = createSimplexProfile(texts);

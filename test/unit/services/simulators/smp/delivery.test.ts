@@ -8,6 +8,7 @@ import { FaultLimitError, FaultScript } from '../../../../../services/simulators
 import { SMP_LIMITS, SMP_TIMING } from '../../../../../services/simulators/smp/options.js';
 import { Outbox } from '../../../../../services/simulators/smp/outbox.js';
 import { type Notifier, QueueStore } from '../../../../../services/simulators/smp/queues.js';
+import { Receivers } from '../../../../../services/simulators/smp/receivers.js';
 import {
   type ServerEvent,
   type Subscriber,
@@ -35,7 +36,7 @@ const notifier = (n: number): Notifier => ({
 
 function makeDelivery(queueNotifications = SMP_LIMITS.queueNotifications) {
   const clock = new VirtualClock();
-  const [store, subscriptions, counters] = [new QueueStore(), new Subscriptions(), newCounters()];
+  const [store, receivers, counters] = [new QueueStore(), new Receivers(), newCounters()];
   const limits = { ...SMP_LIMITS, queueNotifications };
   const faults = new FaultScript(clock, 10);
   const delivery = new Delivery({
@@ -44,7 +45,7 @@ function makeDelivery(queueNotifications = SMP_LIMITS.queueNotifications) {
     timing: SMP_TIMING,
     limits,
     store,
-    subscriptions,
+    receivers,
     faults,
     counters,
   });
@@ -55,16 +56,16 @@ function makeDelivery(queueNotifications = SMP_LIMITS.queueNotifications) {
       metadata: new Uint8Array(144),
       storedAt: clock.now(),
     });
-  return { clock, subscriptions, counters, delivery, notify };
+  return { clock, receivers, counters, delivery, notify };
 }
 
 test('all that waits goes out in one batch per connection, and is gone with it', async () => {
-  const { clock, subscriptions, counters, notify } = makeDelivery();
+  const { clock, receivers, counters, notify } = makeDelivery();
   const [a, b, elsewhere] = [notifier(1), notifier(2), notifier(3)];
   const [one, two] = [new Listener(), new Listener()];
-  subscriptions.take(a.id, one);
-  subscriptions.take(b.id, one);
-  subscriptions.take(elsewhere.id, two);
+  receivers.take(a, one);
+  receivers.take(b, one);
+  receivers.take(elsewhere, two);
   for (const n of [a, b, a, elsewhere]) notify(n);
   await clock.advance(SMP_TIMING.deliveryMs);
   assert.deepEqual(
@@ -82,9 +83,9 @@ test('all that waits goes out in one batch per connection, and is gone with it',
 });
 
 test('a connection whose send queue is full gets nothing, and loses nothing', async () => {
-  const { clock, subscriptions, notify, delivery } = makeDelivery();
+  const { clock, receivers, notify, delivery } = makeDelivery();
   const [n, slow] = [notifier(1), new Listener()];
-  subscriptions.take(n.id, slow);
+  receivers.take(n, slow);
   slow.full = true;
   notify(n);
   delivery.end(slow, n.id, 'moved');

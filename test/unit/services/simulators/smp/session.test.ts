@@ -5,6 +5,7 @@ import { Broker } from '../../../../../services/simulators/smp/broker.js';
 import { newCounters } from '../../../../../services/simulators/smp/counters.js';
 import { FaultScript } from '../../../../../services/simulators/smp/faults.js';
 import { SMP_LIMITS, SMP_TIMING } from '../../../../../services/simulators/smp/options.js';
+import type { ServiceSession } from '../../../../../services/simulators/smp/services.js';
 import { SmpSession } from '../../../../../services/simulators/smp/session.js';
 import type { Crypto } from '../../../../../shared/crypto/crypto.js';
 import { publicKeyOf } from '../../../../../shared/crypto/signatures.js';
@@ -61,11 +62,13 @@ interface Options {
   readonly codec?: BlockCodec;
   readonly crypto?: Crypto;
   readonly sessionId?: Uint8Array;
+  readonly service?: ServiceSession | undefined;
   readonly shared?: ReturnType<typeof makeBroker>;
 }
 
 function makeSession(options: Options = {}) {
   const { version = 18, codec = plainBlocks(), sessionId = SESSION_ID, crypto: own = crypto } = options;
+  const { service } = options;
   const shared = options.shared ?? makeBroker(own);
   const sent: Uint8Array[] = [];
   const params = smpSession(version, sessionId);
@@ -75,6 +78,7 @@ function makeSession(options: Options = {}) {
     params,
     codec,
     privateKey: new Uint8Array(32).fill(9),
+    service,
     broker: shared.broker,
     faults: shared.faults,
     counters: shared.counters,
@@ -109,6 +113,7 @@ function addQueue(
   id: Uint8Array,
   key: Key<AuthAlgorithm>,
   secret: Uint8Array = new Uint8Array(32),
+  serviceId?: Uint8Array,
 ): void {
   store.add({
     recipientId: id,
@@ -117,15 +122,15 @@ function addQueue(
     secret,
     mode: 'M',
     senderKey: undefined,
-    notifier: { id, key, secret, pending: [] },
+    notifier: { id, key, secret, serviceId, pending: [] },
     messages: [],
     full: false,
   });
 }
 
 describe('recorded exchanges: the stand-in answers a real client’s blocks as a real server did', () => {
-  for (const name of RECORDINGS.filter((n) => !n.includes('service'))) {
-    test(name, () => {
+  for (const name of RECORDINGS) {
+    test(name, async () => {
       const recorded = recording(name);
       const own = cryptoFor(recorded);
       const version = recorded.handshake.agreedVersion;
@@ -133,15 +138,24 @@ describe('recorded exchanges: the stand-in answers a real client’s blocks as a
       const codec = recorded.derived.blockEncryption
         ? new BlockCipher(crypto, 'server', sessionId, unbase64(recorded.derived.sharedSecret!))
         : plainBlocks();
-      const made = makeSession({ version, codec, crypto: own, sessionId });
+      const service = serviceOf(recorded);
+      const made = makeSession({ version, codec, crypto: own, sessionId, service });
+      const before = name.endsWith('nsubs') ? service?.id : undefined;
       for (const { notifierId, notifierPrivateKey, recipientNotifierDhSecret } of queuesOf(recorded)) {
         const key = ofAlgorithm(decodePrivateKey(unbase64(notifierPrivateKey)), 'ed25519', 'x25519');
-        addQueue(made.broker, unbase64(notifierId), publicOf(key), unbase64(recipientNotifierDhSecret));
+        addQueue(
+          made.broker,
+          unbase64(notifierId),
+          publicOf(key),
+          unbase64(recipientNotifierDhSecret),
+          before,
+        );
       }
       for (const { direction, block, transmissions } of recorded.exchange) {
         if (direction === 'client->server') made.session.receive(unbase64(block));
         else {
-          if (transmissions.every(({ corrId }) => corrId === ''))
+          if (latin1(unbase64(transmissions[0]!.command)).startsWith('ENDS')) await takeOver(made, service!);
+          else if (transmissions.every(({ corrId }) => corrId === ''))
             made.session.tell(transmissions.map((t) => eventOf(t, version)));
           assert.deepEqual(made.sent.shift(), unbase64(block));
         }
@@ -158,6 +172,34 @@ describe('recorded exchanges: the stand-in answers a real client’s blocks as a
     assert.deepEqual(sealed, unbase64(encryptedMeta));
   });
 });
+
+/** The client of a recording as a service that the server knows already. */
+function serviceOf({ service }: Recording): ServiceSession | undefined {
+  if (!service) return undefined;
+  const seed = decodePrivateKey(unbase64(service.sessionPrivateKey)).raw;
+  const sessionKey = crypto.ed25519KeyPair(seed).publicKey;
+  return { id: unbase64(service.id), auth: { certHash: unbase64(service.certificateHash), sessionKey } };
+}
+
+/** Another connection subscribes as the same service; the first one hears so with the timer. */
+async function takeOver({ broker, faults, counters, clock }: Made, service: ServiceSession): Promise<void> {
+  broker.start();
+  const pair = crypto.ed25519KeyPair();
+  const other = makeSession({
+    service: { ...service, auth: { ...service.auth, sessionKey: pair.publicKey } },
+    shared: { broker, faults, counters, clock },
+  });
+  const command = encodeCommand({ word: 'NSUBS' }, 18);
+  const corrId = new Uint8Array(24).fill(1);
+  const t = { corrId, entityId: service.id, command };
+  const auth = crypto.ed25519Sign(pair.privateKey, authorized(other.params, t));
+  other.session.receive(
+    plainBlocks().seal(encodeBatch(other.params, [encodeTransmission(other.params, { auth, ...t })])),
+  );
+  assert.match(texts(other)[0]![0]!, /:SOKS /);
+  await clock.advance(SMP_TIMING.endMs);
+  broker.stop();
+}
 
 /** Events of a recording were caused by others: they are told to the session as they were. */
 const eventOf = (t: { entityId: string; command: string }, version: number) => ({

@@ -150,3 +150,28 @@ test('error words are kept, and a flood of them is bounded', () => {
   registry.status(subscription.ref, { kind: 'error', word: 'W7' });
   assert.deepEqual(registry.subscriptionById(subscription.id)!.status, { kind: 'error', word: 'W7' });
 });
+
+test('the wake engine is told the id that the client knows, and whether a device follows one server only', () => {
+  const { registry } = rig();
+  const device = provenDevice(registry, 1);
+  const first = subscribed(registry, device, 'a/1');
+  assert.deepEqual(registry.subscriptionId(first.ref), first.id);
+  subscribed(registry, provenDevice(registry, 2), 'b/1');
+  subscribed(registry, device, 'a/2');
+  assert.equal(registry.isOnlyServer(first.ref), true, 'another device’s server is nothing to it');
+  const elsewhere = subscribed(registry, device, 'b/2');
+  assert.deepEqual([registry.isOnlyServer(first.ref), registry.isOnlyServer(elsewhere.ref)], [false, false]);
+  registry.unsubscribe(elsewhere);
+  assert.equal(registry.isOnlyServer(first.ref), true);
+});
+
+test('to find another server, only the newest subscriptions are looked at', () => {
+  const { registry } = rig();
+  const device = provenDevice(registry, 1);
+  subscribed(registry, device, 'b/0');
+  const { ref } = subscribed(registry, device, 'a/0');
+  for (let n = 1; n < 63; n++) subscribed(registry, device, `a/${n}`);
+  assert.equal(registry.isOnlyServer(ref), false);
+  subscribed(registry, device, 'a/63');
+  assert.equal(registry.isOnlyServer(ref), true);
+});

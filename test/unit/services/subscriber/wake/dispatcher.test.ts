@@ -1,7 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { loadCrypto } from '../../../../../shared/crypto/load.js';
-import type { Outcome } from '../../../../../shared/relay/batch.js';
 import { seconds } from '../../../../../shared/run/clock.js';
 import { ACCEPTED, capability, later, UNAVAILABLE } from '../../../../support/fake-link.js';
 import { registration } from '../../../../support/registry.js';
@@ -71,7 +70,7 @@ test('told entries are filler for an hour', async () => {
 });
 
 test('inside the coalescing window signals wait and ride together', async () => {
-  const rig = wakeRig(crypto, { coalesceMs: 300 });
+  const rig = wakeRig(crypto, { style: { coalesceMs: 300 } });
   const device = await rig.active(1);
   rig.link.rule = () => ACCEPTED;
   rig.signal(device, 1);
@@ -115,39 +114,6 @@ test('later keeps the mailbox, and a new signal does not shorten the wait', asyn
   assert.notDeepEqual(frame.id, before.id);
   assert.notDeepEqual(frame.nonce, before.nonce);
 });
-
-/** What becomes of an active device. */
-const OUTCOMES: readonly [Outcome, status: string, reason: string | undefined][] = [
-  [ACCEPTED, 'active', undefined],
-  [later(60), 'active', undefined],
-  [UNAVAILABLE, 'active', undefined],
-  [{ kind: 'dead', reason: 'bad', after: 0 }, 'invalid', 'bad'],
-  [{ kind: 'dead', reason: 'topic', after: 0 }, 'invalid', 'topic'],
-  [{ kind: 'dead', reason: 'expired', after: 0 }, 'invalid', 'expired'],
-  [{ kind: 'dead', reason: 'unregistered', after: 0 }, 'invalid', 'unregistered'],
-  [{ kind: 'refused', reason: 'expired', after: 0 }, 'invalid', undefined],
-  [{ kind: 'refused', reason: 'unknown-key', after: 0 }, 'invalid', undefined],
-  [{ kind: 'refused', reason: 'revoked', after: 0 }, 'invalid', undefined],
-  [{ kind: 'refused', reason: 'wrong-subscriber', after: 0 }, 'active', undefined],
-  [{ kind: 'refused', reason: 'malformed', after: 0 }, 'active', undefined],
-];
-
-for (const [outcome, status, reason] of OUTCOMES) {
-  test(`a push that is ${outcome.kind} (${outcome.reason}) leaves the device ${status}`, async () => {
-    const rig = wakeRig(crypto);
-    const device = await rig.active(1);
-    rig.signal(device, 1);
-    rig.link.sent[0]!.answer(outcome);
-    await rig.clock.advance(0);
-    assert.equal(device.status, status);
-    assert.equal(device.invalidReason, reason);
-    assert.equal(rig.wake.count('wake_mailbox_entries'), 1, 'the mailbox is kept');
-    rig.link.rule = () => ACCEPTED;
-    await rig.clock.advance(HOUR - 1);
-    const isResent = outcome.kind === 'later' || outcome.kind === 'unavailable';
-    assert.equal(rig.link.sent.length, isResent ? 2 : 1, 'sent again, or never, or after a long pause');
-  });
-}
 
 test('an outcome that comes between a new token and its verification only counts', async () => {
   const rig = wakeRig(crypto);

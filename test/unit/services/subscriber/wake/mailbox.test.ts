@@ -115,13 +115,14 @@ test('a full pool loses the signal and sets overflow; what is known is still rep
   assert.equal(put(10), 'replaced');
 });
 
-test('metadata of any length is kept up to its bound; rows are overwritten when they go', () => {
+test('metadata of any length is kept up to its bound, beyond it none; rows are overwritten when they go', () => {
   const { box, pool } = mailbox();
-  box.put(1, 1, 1, NONCE, new Uint8Array(MAX_METADATA + 40).fill(9));
+  box.put(1, 1, 1, NONCE, new Uint8Array(MAX_METADATA).fill(9));
   box.put(2, 1, 1, NONCE, new Uint8Array(0));
-  const [long, empty] = box.window(6).entries;
+  box.put(3, 1, 1, NONCE, new Uint8Array(MAX_METADATA + 1).fill(9));
+  const [long, empty, longer] = box.window(6).entries;
   assert.equal(long!.metadata.length, MAX_METADATA);
-  assert.equal(empty!.metadata.length, 0);
+  assert.deepEqual([empty!.metadata.length, longer!.metadata.length], [0, 0]);
   box.clear();
   assert.ok(long!.metadata.every((byte) => byte === 0) && long!.nonce.every((byte) => byte === 0));
   assert.deepEqual([box.size, box.untold, pool.size], [0, 0, 0]);

@@ -48,6 +48,7 @@ async function connect(
   const transport: Transport = {
     sessionId: SESSION_ID,
     chain,
+    asksCertificate: false,
     listen: (events: TransportEvents) => void setImmediate(() => events.block(block)),
     pause() {},
     send: (out) => sent.push(out) > 0,
@@ -57,7 +58,7 @@ async function connect(
   };
   const connector = createConnect({ crypto, clock: new VirtualClock(), dial: async () => transport });
   try {
-    const peer = { keyHash: identity.fingerprint, port: 1 };
+    const peer = { keyHash: identity.fingerprint, port: 1, circuit: undefined, ordinaryUntilMs: 0 };
     return { link: await connector(peer, 'host', new AbortController().signal), sent };
   } catch (error) {
     assert.ok(closed, 'the transport is closed');

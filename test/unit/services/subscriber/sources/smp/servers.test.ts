@@ -11,6 +11,7 @@ const address = (hosts: string[], port = '', hash = 1): ServerAddress => ({
   keyHash: new Uint8Array(32).fill(hash),
 });
 
+const found = (table: ServerTable, a: ServerAddress) => [...table.find(a)][0];
 const use = (table: ServerTable, a: ServerAddress) => table.use(a, portOf(a)!)!;
 
 describe('servers and their spellings', () => {
@@ -34,9 +35,9 @@ describe('servers and their spellings', () => {
   test('another spelling joins only a host that has authenticated', () => {
     const table = new ServerTable(LIMITS);
     const first = use(table, address(['a', 'dead']));
-    assert.equal(table.find(address(['a'])), undefined);
+    assert.equal(found(table, address(['a'])), undefined);
     first.server.proven.add('a');
-    assert.equal(table.find(address(['dead'])), undefined);
+    assert.equal(found(table, address(['dead'])), undefined);
     const joined = use(table, address(['a', 'elsewhere'], '5223'));
     assert.equal(joined.server, first.server);
     assert.notEqual(joined.spelling, first.spelling);
@@ -66,14 +67,14 @@ describe('servers and their spellings', () => {
     const { server, spelling } = use(table, address(['a']));
     use(table, address(['a']));
     table.release(spelling);
-    assert.equal(table.find(address(['a'])), server);
+    assert.equal(found(table, address(['a'])), server);
     table.release(spelling);
     assert.equal(server.spellings, 0);
-    assert.equal(table.find(address(['a'])), undefined, 'never authenticated');
+    assert.equal(found(table, address(['a'])), undefined, 'never authenticated');
     server.proven.add('a');
-    assert.equal(table.find(address(['a'])), server, 'still there to be joined');
+    assert.equal(found(table, address(['a'])), server, 'still there to be joined');
     table.remove(server);
-    assert.equal(table.find(address(['a'])), undefined);
+    assert.equal(found(table, address(['a'])), undefined);
     assert.equal(table.size, 0);
     assert.equal(use(table, address(['b'])).server.number, server.number, 'numbers are given out again');
   });
@@ -96,5 +97,19 @@ describe('servers and their spellings', () => {
     given.keyHash.fill(0);
     assert.deepEqual(table.address(spelling), address(['a']));
     assert.deepEqual(server.keyHash, new Uint8Array(32).fill(1));
+  });
+
+  test('units of isolation share nothing but the spelling’s text', () => {
+    let ways = 0;
+    const table = new ServerTable(LIMITS, () => String(ways++));
+    const a = address(['a']);
+    const [one, two] = [table.use(a, 5223, 1)!, table.use(a, 5223, 2)!];
+    assert.notEqual(one.server, two.server);
+    assert.notEqual(one.server.circuit, two.server.circuit);
+    one.server.proven.add('a');
+    assert.notEqual(table.use(address(['a', 'b']), 5223, 2)!.server, one.server);
+    assert.equal(table.use(address(['a', 'b']), 5223, 1)!.server, one.server);
+    assert.equal(table.use(a, 5223, 2)!.server, two.server);
+    assert.deepEqual([...table.find(a)], [one.server, two.server]);
   });
 });

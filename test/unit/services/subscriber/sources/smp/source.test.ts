@@ -9,6 +9,7 @@ import type {
 import type { Dial } from '../../../../../../services/subscriber/sources/smp/transport.js';
 import { toHex } from '../../../../../../shared/encoding/bytes.js';
 import { VirtualClock } from '../../../../../../shared/run/clock.js';
+import { SocksError } from '../../../../../../shared/run/socks5.js';
 import type { ErrorType } from '../../../../../../shared/smp/errors.js';
 import { native as crypto } from '../../../../../support/crypto.js';
 import { FakeSmp } from '../../../../../support/fake-smp.js';
@@ -385,6 +386,21 @@ describe('the connection', () => {
       ['active', 'active', 'active'],
       'a new queue starts anew',
     );
+  });
+
+  test('a proxy that is away says nothing about a server: tried again soon, and never given up', async () => {
+    const { server, sink, metrics, pass, follow } = setUp();
+    server.refuse = new SocksError('proxy');
+    follow(0);
+    await pass(5 * MINUTE);
+    assert.equal(sink.last(0), 'inactive');
+    assert.ok(server.dials.length >= 5, String(server.dials.length));
+    assert.equal(metrics.count('smp_connects_total', 'proxy'), server.dials.length);
+    await pass(2 * DAY);
+    server.refuse = undefined;
+    await pass(MINUTE + 1000);
+    assert.equal(sink.last(0), 'active');
+    assert.equal(metrics.count('smp_given_up_total'), 0);
   });
 
   test('gives up a handshake after 45 s', async () => {

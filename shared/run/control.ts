@@ -1,0 +1,156 @@
+/**
+ * The control socket of a running service: a Unix socket of mode 0600, so that only the same user can speak to it.
+ * One JSON object a line: a request, then answers, the last of which says `done` or `error`. Answers carry kinds,
+ * counts, times and closed words, never a user's secret.
+ */
+import { chmodSync, unlinkSync } from 'node:fs';
+import { connect, createServer, type Server, type Socket } from 'node:net';
+import { dirname, join } from 'node:path';
+import { z } from 'zod';
+import type { Clock } from './clock.js';
+import { ConfigError } from './config.js';
+import type { Log } from './log.js';
+
+const MAX_LINE = 4_096;
+const MAX_CONNECTIONS = 8;
+/** From the connection to its request. */
+const REQUEST_MS = 10_000;
+/** `sun_path` has 108 bytes on Linux and 104 elsewhere, a zero at the end. */
+const MAX_PATH_BYTES = 103;
+const ONLY_OWNER = 0o600;
+
+/** The section `control` of a configuration. */
+export const controlSection = z.strictObject({ socket: z.string().min(1).optional() }).prefault({});
+
+/** Where the socket is: as configured, or beside the service's identity key. */
+export const controlPath = (config: {
+  readonly control: { readonly socket?: string | undefined };
+  readonly identity_key: string;
+}): string => config.control.socket ?? join(dirname(config.identity_key), 'control.sock');
+
+/** A request that can't be answered, with a closed word for whoever asked. */
+export class ControlRefusal extends Error {
+  override readonly name = 'ControlRefusal';
+}
+
+/** Answers one request line by line; `gone` is aborted when nobody listens any more. */
+export type ControlCommand = (
+  request: Readonly<Record<string, unknown>>,
+  say: (line: object) => void,
+  gone: AbortSignal,
+) => Promise<void>;
+
+export interface ControlOptions {
+  readonly path: string;
+  /** By the word that stands as `do` in a request. */
+  readonly commands: Readonly<Record<string, ControlCommand>>;
+  readonly clock: Clock;
+  readonly log: Log;
+}
+
+export interface ControlSocket {
+  close(): Promise<void>;
+}
+
+/** Listens when this resolves; takes the place of a socket that a killed process left. Throws `ConfigError`. */
+export async function startControl(options: ControlOptions): Promise<ControlSocket> {
+  const { path } = options;
+  if (Buffer.byteLength(path) > MAX_PATH_BYTES) {
+    throw new ConfigError([`control.socket: expected a path of at most ${MAX_PATH_BYTES} bytes`]);
+  }
+  const sockets = new Set<Socket>();
+  const server = createServer((socket) => {
+    sockets.add(socket);
+    socket.on('error', () => {}); // 'close' follows
+    socket.on('close', () => sockets.delete(socket));
+    serve(socket, options);
+  });
+  server.maxConnections = MAX_CONNECTIONS;
+  await removeLeftover(path);
+  await listen(server, path);
+  return {
+    close: () =>
+      new Promise((resolve) => {
+        server.close(() => resolve());
+        for (const socket of sockets) socket.destroy();
+      }),
+  };
+}
+
+async function removeLeftover(path: string): Promise<void> {
+  const state = await new Promise<string | undefined>((resolve) => {
+    const probe = connect(path);
+    probe.once('connect', () => {
+      probe.destroy();
+      resolve('alive');
+    });
+    probe.once('error', (error: NodeJS.ErrnoException) => resolve(error.code));
+  });
+  if (state === 'alive') throw new ConfigError(['control.socket: another process listens there']);
+  if (state === 'ECONNREFUSED') unlinkSync(path);
+}
+
+/** The mask makes it 0600 from the first moment; `listen` on a path binds before it returns. */
+async function listen(server: Server, path: string): Promise<void> {
+  const listening = new Promise<void>((resolve, reject) => {
+    server.once('listening', resolve);
+    server.once('error', (error: NodeJS.ErrnoException) =>
+      reject(new ConfigError([`control.socket: cannot be made (${error.code ?? 'unknown'})`])),
+    );
+  });
+  const before = process.umask(0o777 & ~ONLY_OWNER);
+  try {
+    server.listen(path);
+  } finally {
+    process.umask(before);
+  }
+  await listening;
+  server.unref(); // it never keeps a service alive that could not start
+  chmodSync(path, ONLY_OWNER);
+}
+
+function serve(socket: Socket, options: ControlOptions): void {
+  let text = '';
+  const deadline = options.clock.after(REQUEST_MS, () => socket.destroy());
+  socket.on('close', () => deadline.cancel());
+  socket.setEncoding('utf8');
+  socket.on('data', (chunk: string) => {
+    text += chunk;
+    const end = text.indexOf('\n');
+    if (end < 0 && text.length <= MAX_LINE) return;
+    deadline.cancel();
+    socket.removeAllListeners('data');
+    socket.resume(); // so that its end is noticed
+    void answer(socket, end < 0 ? '' : text.slice(0, end), options);
+  });
+}
+
+async function answer(socket: Socket, line: string, { commands, log }: ControlOptions): Promise<void> {
+  const gone = new AbortController();
+  socket.once('close', () => gone.abort());
+  const say = (object: object): void => {
+    if (!gone.signal.aborted) socket.write(`${JSON.stringify(object)}\n`);
+  };
+  try {
+    const request = parsed(line);
+    const command =
+      typeof request?.do === 'string' && Object.hasOwn(commands, request.do) && commands[request.do];
+    if (!request || !command) throw new ControlRefusal('unknown request');
+    await command(request, say, gone.signal);
+    say({ done: true });
+  } catch (error) {
+    const isRefusal = error instanceof ControlRefusal;
+    if (!isRefusal) log.error('control request failed');
+    say({ error: isRefusal ? error.message : 'failed' });
+  }
+  socket.end();
+}
+
+function parsed(line: string): Record<string, unknown> | undefined {
+  try {
+    const value: unknown = JSON.parse(line);
+    return typeof value === 'object' && value !== null ? (value as Record<string, unknown>) : undefined;
+  } catch {
+    return undefined;
+  }
+}
