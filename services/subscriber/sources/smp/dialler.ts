@@ -14,6 +14,8 @@ import type { SmpMetrics } from './metrics.js';
 import { isOnion, type Server } from './servers.js';
 
 const CONNECT_MS = 45_000;
+/** How often is looked whether others wait for the place of one that has not answered yet. */
+const PATIENCE_MS = 5_000;
 const BACKOFF_MIN_MS = 1_000;
 const BACKOFF_MAX_MS = 60_000;
 /** A connection that lived this long starts the back-off anew when it is lost. */
@@ -118,7 +120,7 @@ export class Dialler {
   private dial(done: () => void): void {
     const attempt = new AbortController();
     this.attempt = attempt;
-    const deadline = this.shared.clock.after(CONNECT_MS, () => attempt.abort());
+    const deadline = this.limit(attempt);
     const host = this.nextHost();
     this.shared
       .connect(this.server, host, attempt.signal)
@@ -130,6 +132,18 @@ export class Dialler {
         deadline.cancel();
         done();
       });
+  }
+
+  /** A stranger that is slow gives way as soon as others wait: servers that never answer must not hold them up. */
+  private limit(attempt: AbortController): Timer {
+    const { clock, gate } = this.shared;
+    const until = clock.monotonic() + CONNECT_MS;
+    const look = (): void => {
+      if (clock.monotonic() >= until || (!this.known && gate.crowded)) attempt.abort();
+      else timer = clock.after(PATIENCE_MS, look);
+    };
+    let timer = clock.after(PATIENCE_MS, look);
+    return { cancel: () => timer.cancel() };
   }
 
   /**

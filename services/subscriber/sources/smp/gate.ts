@@ -11,6 +11,11 @@ export class Gate {
     this.limit = limit;
   }
 
+  /** Whether somebody waits. */
+  get crowded(): boolean {
+    return this.waiting.size > 0;
+  }
+
   /** Calls `enter` now or when a place is free. Whoever entered must `leave` once. */
   pass(enter: () => void): void {
     if (this.inside >= this.limit) {

@@ -403,6 +403,24 @@ describe('the connection', () => {
     assert.equal(metrics.count('smp_given_up_total'), 0);
   });
 
+  test('three hundred that never answer hold up a new honest server for seconds, not for their deadlines', async () => {
+    const silent: Dial = (_options, signal) =>
+      new Promise((_resolve, reject) =>
+        signal.addEventListener('abort', () => reject(new Error('given up'))),
+      );
+    const { server, source, sink, pass, follow } = setUp({}, (honest) => (options, signal) => {
+      return options.host === 'localhost' ? honest.dial(options, signal) : silent(options, signal);
+    });
+    for (let n = 1; n <= 300; n++) source.follow(server.queue(n, [`silent${n}`]), randomKey(), n);
+    follow(0);
+    await pass(19_000);
+    assert.equal(sink.last(0), undefined);
+    await pass(2_000);
+    assert.equal(sink.last(0), 'active');
+    await pass(MINUTE);
+    assert.equal(sink.count('inactive'), 300);
+  });
+
   test('gives up a handshake after 45 s', async () => {
     const { server, sink, metrics, pass, follow } = setUp();
     server.hello = false;
