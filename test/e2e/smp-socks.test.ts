@@ -104,9 +104,11 @@ describe('SMP through SOCKS5', () => {
 
   test('as a service', async () => {
     const { server, sink, follow } = await rig({ service: newServiceIdentity() });
+    server.service = { serviceId: new Uint8Array(24).fill(1) };
     follow(0, ['smp.example']);
     await sink.until(() => sink.last(0) === 'active');
     assert.equal(server.connections.length, 1);
+    assert.ok(server.last.service, 'the certificate went through the proxy');
   });
 });
 
