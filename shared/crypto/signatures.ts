@@ -10,7 +10,7 @@ import {
   verify as verifyWithNode,
 } from 'node:crypto';
 import { type Bytes, wipe } from '../encoding/bytes.js';
-import { encodePrivateKey, type Key } from '../smp/keys.js';
+import { encodePrivateKey, type Key } from '../encoding/keys.js';
 import type { Crypto } from './crypto.js';
 
 export type SignatureAlgorithm = 'ed25519' | 'ed448';

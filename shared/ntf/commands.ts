@@ -4,9 +4,6 @@
  */
 import type { Bytes } from '../encoding/bytes.js';
 import { latin1 } from '../encoding/bytes.js';
-import { DecodeError, Reader } from '../encoding/reader.js';
-import { Writer } from '../encoding/writer.js';
-import { readQueue, type SmpQueue, writeQueue } from '../smp/address.js';
 import {
   type AuthAlgorithm,
   decodePrivateKey,
@@ -15,7 +12,10 @@ import {
   encodePublicKey,
   type Key,
   ofAlgorithm,
-} from '../smp/keys.js';
+} from '../encoding/keys.js';
+import { DecodeError, Reader } from '../encoding/reader.js';
+import { Writer } from '../encoding/writer.js';
+import { readQueue, type SmpQueue, writeQueue } from '../smp/address.js';
 import { PROVIDERS, type Provider } from './constants.js';
 
 /** A device token as clients send it: Apple's is lower-case hex text; nothing here checks that. */

@@ -1,9 +1,9 @@
 /** NTF responses and statuses, both directions (guide H.2, H.3). No word outside these tables is ever produced. */
 import { type Bytes, fromUtf8, latin1 } from '../encoding/bytes.js';
+import { decodePublicKey, encodePublicKey, ofAlgorithm } from '../encoding/keys.js';
 import { DecodeError, Reader } from '../encoding/reader.js';
 import { Writer } from '../encoding/writer.js';
 import { decodeError, type ErrorType, encodeError } from '../smp/errors.js';
-import { decodePublicKey, encodePublicKey, ofAlgorithm } from '../smp/keys.js';
 import { INVALID_REASON_NTF_VERSION } from './constants.js';
 
 const INVALID_REASONS = ['BAD', 'TOPIC', 'EXPIRED', 'UNREGISTERED'] as const;

@@ -4,9 +4,9 @@
  */
 
 import { type Bytes, latin1, sameBytes } from '../encoding/bytes.js';
+import type { AuthAlgorithm, Key } from '../encoding/keys.js';
 import type { NtfResponse, NtfSubscriptionStatus } from '../ntf/responses.js';
 import type { SmpQueue } from '../smp/address.js';
-import type { AuthAlgorithm, Key } from '../smp/keys.js';
 
 /** One queue as the messaging client set it up: NKEY, or NEW with notifier credentials. */
 export interface QueueCredentials {

@@ -6,8 +6,8 @@ import { cbDecryptNoPad, cbEncryptNoPad } from '../crypto/box.js';
 import type { Crypto } from '../crypto/crypto.js';
 import { signWith, verifyWith } from '../crypto/signatures.js';
 import { type Bytes, concat, fromHex, wipe } from '../encoding/bytes.js';
+import type { AuthAlgorithm, Key } from '../encoding/keys.js';
 import { NONCE_SIZE } from './constants.js';
-import type { AuthAlgorithm, Key } from './keys.js';
 
 /** What an authenticator needs of the session: the client has the server's public key, the server the private one. */
 export interface ClientAuthSession {

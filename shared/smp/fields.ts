@@ -3,9 +3,15 @@
  * TypeScript type follow from it. A field may exist from some protocol version on only.
  */
 import { type Bytes, utf8 } from '../encoding/bytes.js';
+import {
+  type AuthAlgorithm,
+  decodePublicKey,
+  encodePublicKey,
+  type Key,
+  ofAlgorithm,
+} from '../encoding/keys.js';
 import { DecodeError, type Reader } from '../encoding/reader.js';
 import type { Writer } from '../encoding/writer.js';
-import { type AuthAlgorithm, decodePublicKey, encodePublicKey, type Key, ofAlgorithm } from './keys.js';
 
 export interface Field<T> {
   read(r: Reader, version: number): T;

@@ -5,11 +5,11 @@
 import type { Crypto } from '../crypto/crypto.js';
 import { signWith, verifyWith } from '../crypto/signatures.js';
 import type { Bytes } from '../encoding/bytes.js';
+import { decodePublicKey, encodePublicKey, type Key, ofAlgorithm } from '../encoding/keys.js';
 import { DecodeError, Reader } from '../encoding/reader.js';
 import { Writer } from '../encoding/writer.js';
 import { SINCE, type VersionRange } from './constants.js';
 import { decodeTransportError, encodeTransportError, type TransportError } from './errors.js';
-import { decodePublicKey, encodePublicKey, type Key, ofAlgorithm } from './keys.js';
 import { decodeSignedKey, encodeSignedKey, type SigningAlgorithm, wrapKey } from './signed-key.js';
 
 export { decodeSignedKey, type SignedKey, type SigningAlgorithm } from './signed-key.js';

@@ -4,10 +4,10 @@
  */
 import type { Crypto } from '../crypto/crypto.js';
 import { type Bytes, wipe } from '../encoding/bytes.js';
+import type { AuthAlgorithm, Key } from '../encoding/keys.js';
 import { AUTH_LENGTH, authorize, authorizedInService, type ServiceAuth, signAsService } from './auth.js';
 import type { BlockCodec } from './block.js';
 import { MAX_BATCH, MAX_SHORT_STRING, SMP_BLOCK_SIZE } from './constants.js';
-import type { AuthAlgorithm, Key } from './keys.js';
 import { batchCapacity, ITEM_OVERHEAD, type SessionParams } from './transmission.js';
 
 export interface RequestItem {

@@ -3,8 +3,8 @@
  * that a runtime without native cryptography can read it. Who signs and verifies is in `handshake.ts` and the SDK.
  */
 import { type Bytes, concat, fromHex } from '../encoding/bytes.js';
+import { decodePublicKey, encodePublicKey, type Key } from '../encoding/keys.js';
 import { DecodeError, decodeAll, Reader } from '../encoding/reader.js';
-import { decodePublicKey, encodePublicKey, type Key } from './keys.js';
 
 export type SigningAlgorithm = 'ed25519' | 'ed448';
 

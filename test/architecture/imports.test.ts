@@ -107,6 +107,10 @@ describe('import boundaries', () => {
       [],
     );
     assert.deepEqual(
+      offences(/^shared\/crypto\//, (i) => /^shared\/(smp|ntf|relay|push|sdk)\//.test(i.to)),
+      [],
+    );
+    assert.deepEqual(
       offences(/^shared\/smp\//, (i) => /^shared\/(ntf|relay|sdk)\//.test(i.to)),
       [],
     );

@@ -8,10 +8,10 @@ import type { Crypto } from '../../shared/crypto/crypto.js';
 import { loadCrypto } from '../../shared/crypto/load.js';
 import { createIdentity, type Identity, toPem } from '../../shared/crypto/x509.js';
 import { utf8 } from '../../shared/encoding/bytes.js';
+import { decodePrivateKey, ofAlgorithm } from '../../shared/encoding/keys.js';
 import { systemClock } from '../../shared/run/clock.js';
 import { PorchlightPhone } from '../../shared/sdk/client.js';
 import { provesIdentity, tlsConnect } from '../../shared/sdk/node/tls-transport.js';
-import { decodePrivateKey, ofAlgorithm } from '../../shared/smp/keys.js';
 import { FakeNtfServer } from '../support/fake-ntf-server.js';
 
 const NOW = new Date();

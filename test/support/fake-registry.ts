@@ -16,8 +16,8 @@ import type {
 import type { FollowStatus } from '../../services/subscriber/sources/source.js';
 import type { ProofResult, WakeEngine } from '../../services/subscriber/wake/wake.js';
 import { sameBytes, toHex } from '../../shared/encoding/bytes.js';
+import type { AuthAlgorithm, Key } from '../../shared/encoding/keys.js';
 import type { SmpQueue } from '../../shared/smp/address.js';
-import type { AuthAlgorithm, Key } from '../../shared/smp/keys.js';
 
 type Writable<T> = { -readonly [K in keyof T]: T[K] };
 export type FakeDevice = Writable<Device> & { sealedToken: Uint8Array | undefined; resealed: number };

@@ -8,6 +8,7 @@ import type { Dial, Transport, TransportEvents } from '../../services/subscriber
 import type { Crypto } from '../../shared/crypto/crypto.js';
 import { createIdentity, type Identity, toPem } from '../../shared/crypto/x509.js';
 import { fromHex, toHex } from '../../shared/encoding/bytes.js';
+import { type AuthAlgorithm, decodePrivateKey, type Key } from '../../shared/encoding/keys.js';
 import type { SmpQueue } from '../../shared/smp/address.js';
 import {
   authorizedInService,
@@ -37,7 +38,6 @@ import {
   type ServiceResponse,
   signSessionKey,
 } from '../../shared/smp/handshake.js';
-import { type AuthAlgorithm, decodePrivateKey, type Key } from '../../shared/smp/keys.js';
 import {
   authorizedAsReceived,
   decodeBlock,

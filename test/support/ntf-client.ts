@@ -7,6 +7,7 @@ import { type ConnectionOptions, connect, type TLSSocket } from 'node:tls';
 import { pad, unpad } from '../../shared/crypto/box.js';
 import type { Crypto } from '../../shared/crypto/crypto.js';
 import { type Bytes, concat } from '../../shared/encoding/bytes.js';
+import { type AuthAlgorithm, decodePublicKey, type Key, ofAlgorithm } from '../../shared/encoding/keys.js';
 import { encodeCommand, type NtfCommand } from '../../shared/ntf/commands.js';
 import { NTF_BLOCK_SIZE, NTF_VERSIONS } from '../../shared/ntf/constants.js';
 import { decodeServerHello, encodeClientHello, ntfSession } from '../../shared/ntf/handshake.js';
@@ -14,7 +15,6 @@ import { decodeResponse, entityFits, type NtfResponse } from '../../shared/ntf/r
 import { authorize } from '../../shared/smp/auth.js';
 import type { VersionRange } from '../../shared/smp/constants.js';
 import { openSignedKey } from '../../shared/smp/handshake.js';
-import { type AuthAlgorithm, decodePublicKey, type Key, ofAlgorithm } from '../../shared/smp/keys.js';
 import {
   authorized,
   decodeBlock,

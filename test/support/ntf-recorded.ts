@@ -1,5 +1,5 @@
 /** The recorded NTF exchanges (test/vectors/README.md), their bytes decoded. */
-import { decodePrivateKey, decodePublicKey } from '../../shared/smp/keys.js';
+import { decodePrivateKey, decodePublicKey } from '../../shared/encoding/keys.js';
 import { vector } from './paths.js';
 
 interface TransmissionJson {

@@ -16,13 +16,13 @@ import { loadCrypto } from '../../shared/crypto/load.js';
 import { generateSignatureKey, publicKeyOf } from '../../shared/crypto/signatures.js';
 import { createIdentity, toPem } from '../../shared/crypto/x509.js';
 import { utf8 } from '../../shared/encoding/bytes.js';
+import type { AuthAlgorithm, Key } from '../../shared/encoding/keys.js';
 import type { NtfCommand } from '../../shared/ntf/commands.js';
 import type { Provider } from '../../shared/ntf/constants.js';
 import { ENVIRONMENTS, type Environment } from '../../shared/relay/identity.js';
 import { type Clock, systemClock } from '../../shared/run/clock.js';
 import { silentLog } from '../../shared/run/log.js';
 import { Metrics } from '../../shared/run/metrics.js';
-import type { AuthAlgorithm, Key } from '../../shared/smp/keys.js';
 import { FakeRegistry, FakeWake } from './fake-registry.js';
 import { type NtfClientOptions, NtfTestClient } from './ntf-client.js';
 

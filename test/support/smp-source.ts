@@ -10,10 +10,10 @@ import type { FollowStatus, SourceSink } from '../../services/subscriber/sources
 import type { Crypto } from '../../shared/crypto/crypto.js';
 import { publicKeyOf } from '../../shared/crypto/signatures.js';
 import { toHex } from '../../shared/encoding/bytes.js';
+import type { AuthAlgorithm, Key } from '../../shared/encoding/keys.js';
 import { systemClock } from '../../shared/run/clock.js';
 import { silentLog } from '../../shared/run/log.js';
 import type { SmpQueue } from '../../shared/smp/address.js';
-import type { AuthAlgorithm, Key } from '../../shared/smp/keys.js';
 import type { FakeSmp } from './fake-smp.js';
 import { countedMetrics } from './metrics.js';
 

@@ -4,11 +4,11 @@
  */
 import type { Crypto } from '../../../shared/crypto/crypto.js';
 import { sameBytes } from '../../../shared/encoding/bytes.js';
+import type { AuthAlgorithm, Key } from '../../../shared/encoding/keys.js';
 import { type Clock, seconds } from '../../../shared/run/clock.js';
 import type { Command, ServerMessage } from '../../../shared/smp/commands.js';
 import { ID_SIZE, IDS_HASH_SIZE, maxBodySize, NONCE_SIZE, SINCE } from '../../../shared/smp/constants.js';
 import type { ErrorType } from '../../../shared/smp/errors.js';
-import type { AuthAlgorithm, Key } from '../../../shared/smp/keys.js';
 import { sealBody, sealMeta } from '../../../shared/smp/message-body.js';
 import type { SmpCounters } from './counters.js';
 import { Delivery, type ServiceContents } from './delivery.js';

@@ -5,6 +5,7 @@
 import type { Crypto } from '../../../shared/crypto/crypto.js';
 import { generateSignatureKey, publicKeyOf } from '../../../shared/crypto/signatures.js';
 import { type Bytes, latin1 } from '../../../shared/encoding/bytes.js';
+import type { AuthAlgorithm, Key } from '../../../shared/encoding/keys.js';
 import {
   type Command,
   decodeServerMessage,
@@ -13,7 +14,6 @@ import {
 } from '../../../shared/smp/commands.js';
 import { ID_SIZE, SINCE } from '../../../shared/smp/constants.js';
 import type { ErrorType } from '../../../shared/smp/errors.js';
-import type { AuthAlgorithm, Key } from '../../../shared/smp/keys.js';
 import { type MessageBody, openBody } from '../../../shared/smp/message-body.js';
 import { RequestBlock, type RequestItem } from '../../../shared/smp/request-block.js';
 import { decodeBlock } from '../../../shared/smp/transmission.js';

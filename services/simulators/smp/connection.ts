@@ -2,6 +2,7 @@
 import type { TLSSocket } from 'node:tls';
 import { type Crypto, CryptoError, type KeyPair } from '../../../shared/crypto/crypto.js';
 import { type Bytes, sameBytes } from '../../../shared/encoding/bytes.js';
+import type { Key } from '../../../shared/encoding/keys.js';
 import { DecodeError } from '../../../shared/encoding/reader.js';
 import type { Clock, Timer } from '../../../shared/run/clock.js';
 import {
@@ -25,7 +26,6 @@ import {
   type SmpClientHello,
   signSessionKey,
 } from '../../../shared/smp/handshake.js';
-import type { Key } from '../../../shared/smp/keys.js';
 import { smpSession } from '../../../shared/smp/transmission.js';
 import type { Broker } from './broker.js';
 import type { SmpCounters } from './counters.js';

@@ -4,9 +4,9 @@ import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { createIdentity, pemBlocks, toPem } from '../../../shared/crypto/x509.js';
 import type { Bytes } from '../../../shared/encoding/bytes.js';
+import { decodePublicKey, type Key, ofAlgorithm } from '../../../shared/encoding/keys.js';
 import { DecodeError } from '../../../shared/encoding/reader.js';
 import { readSecretFile, writeSecretFile } from '../../../shared/run/files.js';
-import { decodePublicKey, type Key, ofAlgorithm } from '../../../shared/smp/keys.js';
 
 /** All DER. */
 export interface SmpIdentity {

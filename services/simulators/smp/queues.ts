@@ -1,7 +1,7 @@
 /** Queues in memory, found by any of their three ids. */
 import { type Bytes, latin1 } from '../../../shared/encoding/bytes.js';
+import type { AuthAlgorithm, Key } from '../../../shared/encoding/keys.js';
 import type { QueueMode } from '../../../shared/smp/commands.js';
-import type { AuthAlgorithm, Key } from '../../../shared/smp/keys.js';
 
 export interface StoredMessage {
   readonly id: Uint8Array;

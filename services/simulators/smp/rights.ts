@@ -1,7 +1,7 @@
 /** Whose key must have authorised a command, and on which queue it works (guide F, G.2). */
 import type { Bytes } from '../../../shared/encoding/bytes.js';
+import type { AuthAlgorithm, Key } from '../../../shared/encoding/keys.js';
 import type { Command } from '../../../shared/smp/commands.js';
-import type { AuthAlgorithm, Key } from '../../../shared/smp/keys.js';
 import type { Queue, QueueStore } from './queues.js';
 import type { ServiceSession } from './services.js';
 

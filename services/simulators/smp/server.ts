@@ -4,9 +4,9 @@
  */
 import type { AddressInfo, Socket } from 'node:net';
 import { createServer, type Server } from 'node:tls';
+import { decodePrivateKey, ofAlgorithm } from '../../../shared/encoding/keys.js';
 import type { ServerAddress } from '../../../shared/smp/address.js';
 import { SMP_SERVER_ALPN } from '../../../shared/smp/constants.js';
-import { decodePrivateKey, ofAlgorithm } from '../../../shared/smp/keys.js';
 import { Broker } from './broker.js';
 import { Connection, type ConnectionParts } from './connection.js';
 import { type ControlServer, startControl } from './control.js';

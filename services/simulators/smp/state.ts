@@ -2,14 +2,14 @@
 import { existsSync } from 'node:fs';
 import { z } from 'zod';
 import { latin1 } from '../../../shared/encoding/bytes.js';
-import { readSecretFile, writeSecretFile } from '../../../shared/run/files.js';
 import {
   type AuthAlgorithm,
   decodePublicKey,
   encodePublicKey,
   type Key,
   ofAlgorithm,
-} from '../../../shared/smp/keys.js';
+} from '../../../shared/encoding/keys.js';
+import { readSecretFile, writeSecretFile } from '../../../shared/run/files.js';
 import type { Broker } from './broker.js';
 import type { Notifier, Queue } from './queues.js';
 

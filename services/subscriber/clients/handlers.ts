@@ -5,12 +5,12 @@
  */
 import { type Crypto, CryptoError } from '../../../shared/crypto/crypto.js';
 import { sameBytes, utf8, wipe } from '../../../shared/encoding/bytes.js';
+import type { AuthAlgorithm, Key } from '../../../shared/encoding/keys.js';
 import type { NtfCommand, SubscriptionNew, TokenNew } from '../../../shared/ntf/commands.js';
 import { CODE_SIZE, MIN_CHECK_MINUTES } from '../../../shared/ntf/constants.js';
 import type { NtfResponse, NtfSubscriptionStatus, NtfTokenStatus } from '../../../shared/ntf/responses.js';
 import type { SmpQueue } from '../../../shared/smp/address.js';
 import type { ErrorType } from '../../../shared/smp/errors.js';
-import type { AuthAlgorithm, Key } from '../../../shared/smp/keys.js';
 import type { Device } from '../registry/device.js';
 import type { DeviceRegistry, Subscription, SubscriptionRegistry } from '../registry/registry.js';
 import type { FollowStatus } from '../sources/source.js';

@@ -7,8 +7,8 @@ import { readFileSync } from 'node:fs';
 import type { Crypto } from '../../../shared/crypto/crypto.js';
 import { secretBytes } from '../../../shared/crypto/memory.js';
 import { wipe } from '../../../shared/encoding/bytes.js';
+import { decodePrivateKey, type Key, ofAlgorithm } from '../../../shared/encoding/keys.js';
 import { readSecretFile } from '../../../shared/run/files.js';
-import { decodePrivateKey, type Key, ofAlgorithm } from '../../../shared/smp/keys.js';
 
 export interface IdentityFiles {
   readonly caCertificate: string;

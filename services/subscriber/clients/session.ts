@@ -5,6 +5,7 @@
  */
 import type { Crypto, KeyPair } from '../../../shared/crypto/crypto.js';
 import { type Bytes, wipe } from '../../../shared/encoding/bytes.js';
+import type { AuthAlgorithm, Key } from '../../../shared/encoding/keys.js';
 import { DecodeError } from '../../../shared/encoding/reader.js';
 import { credentialsProblem, decodeCommand, type NtfCommand } from '../../../shared/ntf/commands.js';
 import { AUTH_BATCH_NTF_VERSION, NTF_BLOCK_SIZE } from '../../../shared/ntf/constants.js';
@@ -13,7 +14,6 @@ import { encodeResponse, type NtfResponse } from '../../../shared/ntf/responses.
 import type { MetricHandles } from '../../../shared/run/metrics.js';
 import { verifyAuth } from '../../../shared/smp/auth.js';
 import type { CommandErrorReason, ErrorType } from '../../../shared/smp/errors.js';
-import type { AuthAlgorithm, Key } from '../../../shared/smp/keys.js';
 import {
   authorizedAsReceived,
   decodeBatch,

@@ -3,10 +3,10 @@
  * heap that is overwritten when the record goes. A million subscriptions belong to some 20,000 of these.
  */
 import { type Bytes, wipe } from '../../../shared/encoding/bytes.js';
+import type { AuthAlgorithm, Key } from '../../../shared/encoding/keys.js';
 import type { Waiting } from '../../../shared/memory/deadlines.js';
 import { NO_ROW } from '../../../shared/memory/id-index.js';
 import type { Slab } from '../../../shared/memory/slab.js';
-import type { AuthAlgorithm, Key } from '../../../shared/smp/keys.js';
 import type { Device, DeviceEnvironment, InvalidReason, Registration, TokenStatus } from './device.js';
 
 export const TOKEN_ID_SIZE = 24;

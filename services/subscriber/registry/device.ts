@@ -1,7 +1,7 @@
 /** What the subscriber knows of one registration, as the other parts see it. Its secrets live in pooled memory. */
 
+import type { AuthAlgorithm, Key } from '../../../shared/encoding/keys.js';
 import type { Environment } from '../../../shared/relay/identity.js';
-import type { AuthAlgorithm, Key } from '../../../shared/smp/keys.js';
 
 /** Token states of guide H.3; `NEW` and `EXPIRED` are never produced. */
 export type TokenStatus = 'registered' | 'confirmed' | 'active' | 'invalid';

@@ -8,7 +8,7 @@ import {
 import type { SmpStandIn } from '../../../services/simulators/smp/server.js';
 import type { Crypto } from '../../../shared/crypto/crypto.js';
 import { type Bytes, toHex, utf8 } from '../../../shared/encoding/bytes.js';
-import type { AuthAlgorithm } from '../../../shared/smp/keys.js';
+import type { AuthAlgorithm } from '../../../shared/encoding/keys.js';
 
 export interface MessengerQueue extends Required<OwnQueue> {
   readonly server: SmpStandIn;

@@ -1,13 +1,13 @@
 /** A simulated phone: a device token of Apple's, the SDK as its app, and a memory of every push that it got. */
 import type { LogEntry } from '../../../services/simulators/apns/deliveries.js';
 import { toHex, utf8 } from '../../../shared/encoding/bytes.js';
+import type { AuthAlgorithm, Key } from '../../../shared/encoding/keys.js';
 import { PorchlightPhone, type PushResult } from '../../../shared/sdk/client.js';
 import type { MessageNews } from '../../../shared/sdk/messages.js';
 import { naclCrypto } from '../../../shared/sdk/nacl.js';
 import { tlsConnect } from '../../../shared/sdk/node/tls-transport.js';
 import { openMetadata, openPush } from '../../../shared/sdk/open.js';
 import type { QueueCredentials } from '../../../shared/sdk/subscriptions.js';
-import type { AuthAlgorithm, Key } from '../../../shared/smp/keys.js';
 import { connectClient } from './client.js';
 import { eventually, eventuallyLater } from './eventually.js';
 import { Messenger, type MessengerQueue } from './messenger.js';

@@ -5,8 +5,8 @@
 import { createPublicKey, type KeyObject, X509Certificate } from 'node:crypto';
 import type { Crypto } from '../../../../shared/crypto/crypto.js';
 import { sameBytes } from '../../../../shared/encoding/bytes.js';
+import { decodePublicKey, type Key, ofAlgorithm } from '../../../../shared/encoding/keys.js';
 import { DecodeError } from '../../../../shared/encoding/reader.js';
-import { decodePublicKey, type Key, ofAlgorithm } from '../../../../shared/smp/keys.js';
 import { type Certificate, readCertificate } from './certificate.js';
 
 const MIN_CHAIN = 2;

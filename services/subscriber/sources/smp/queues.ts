@@ -5,11 +5,11 @@
  */
 import type { Crypto } from '../../../../shared/crypto/crypto.js';
 import { wipe } from '../../../../shared/encoding/bytes.js';
+import type { AuthAlgorithm, Key } from '../../../../shared/encoding/keys.js';
 import { IdIndex, NO_ROW } from '../../../../shared/memory/id-index.js';
 import { HASH_KEY_BYTES, KeyedHash } from '../../../../shared/memory/keyed-hash.js';
 import { Slab } from '../../../../shared/memory/slab.js';
 import { ID_SIZE } from '../../../../shared/smp/constants.js';
-import type { AuthAlgorithm, Key } from '../../../../shared/smp/keys.js';
 import type { FollowStatus } from '../source.js';
 import { statusByte, statusOf, UNREPORTED } from './statuses.js';
 

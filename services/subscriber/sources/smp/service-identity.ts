@@ -7,8 +7,8 @@ import type { Crypto } from '../../../../shared/crypto/crypto.js';
 import { publicKeyOf } from '../../../../shared/crypto/signatures.js';
 import { pemBlocks, toPem } from '../../../../shared/crypto/x509.js';
 import { sameBytes } from '../../../../shared/encoding/bytes.js';
+import { decodePrivateKey, type Key, ofAlgorithm } from '../../../../shared/encoding/keys.js';
 import { readSecretFile, SecretFileError } from '../../../../shared/run/files.js';
-import { decodePrivateKey, type Key, ofAlgorithm } from '../../../../shared/smp/keys.js';
 import { leafKey } from './identity.js';
 
 export interface ServiceIdentity {

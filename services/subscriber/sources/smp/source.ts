@@ -4,12 +4,12 @@
  */
 import type { Crypto } from '../../../../shared/crypto/crypto.js';
 import { toHex } from '../../../../shared/encoding/bytes.js';
+import type { AuthAlgorithm, Key } from '../../../../shared/encoding/keys.js';
 import type { Clock } from '../../../../shared/run/clock.js';
 import type { Log } from '../../../../shared/run/log.js';
 import type { Endpoint } from '../../../../shared/run/socks5.js';
 import type { ServerAddress, SmpQueue } from '../../../../shared/smp/address.js';
 import { ID_SIZE, KEY_HASH_SIZE, SMP_ALPN, SMP_BLOCK_SIZE } from '../../../../shared/smp/constants.js';
-import type { AuthAlgorithm, Key } from '../../../../shared/smp/keys.js';
 import type { FollowRefusal, Source, SourceSink } from '../source.js';
 import { AddressGuard } from './address-guard.js';
 import { createConnect } from './connector.js';

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import fc from 'fast-check';
 import { concat, utf8 } from '../../../../shared/encoding/bytes.js';
+import type { AuthAlgorithm, Key } from '../../../../shared/encoding/keys.js';
 import { DecodeError } from '../../../../shared/encoding/reader.js';
 import { decodeCommand, encodeCommand, type NtfCommand } from '../../../../shared/ntf/commands.js';
 import { PROVIDERS } from '../../../../shared/ntf/constants.js';
@@ -9,7 +10,6 @@ import { decodeClientHello, decodeServerHello } from '../../../../shared/ntf/han
 import { decodeItems, encodeItems, type PayloadItem } from '../../../../shared/ntf/payload.js';
 import { decodeResponse, encodeResponse, type NtfResponse } from '../../../../shared/ntf/responses.js';
 import type { SmpQueue } from '../../../../shared/smp/address.js';
-import type { AuthAlgorithm, Key } from '../../../../shared/smp/keys.js';
 
 /** Objects as the decoders make them. */
 const record = <T>(model: { [K in keyof T]: fc.Arbitrary<T[K]> }): fc.Arbitrary<T> =>

@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import fc from 'fast-check';
+import type { AuthAlgorithm, Key } from '../../../../shared/encoding/keys.js';
 import { DecodeError, decodeAll } from '../../../../shared/encoding/reader.js';
 import { Writer } from '../../../../shared/encoding/writer.js';
 import {
@@ -36,7 +37,6 @@ import {
   encodeServerHello,
   encodeServiceResponse,
 } from '../../../../shared/smp/handshake.js';
-import type { AuthAlgorithm, Key } from '../../../../shared/smp/keys.js';
 import {
   decodeBatch,
   decodeBlock,

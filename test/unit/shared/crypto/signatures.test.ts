@@ -8,8 +8,8 @@ import {
   verifyWith,
 } from '../../../../shared/crypto/signatures.js';
 import { utf8 } from '../../../../shared/encoding/bytes.js';
+import { decodePrivateKey, ofAlgorithm } from '../../../../shared/encoding/keys.js';
 import { Reader } from '../../../../shared/encoding/reader.js';
-import { decodePrivateKey, ofAlgorithm } from '../../../../shared/smp/keys.js';
 import { backends, hex } from '../../../support/crypto.js';
 import { vector } from '../../../support/paths.js';
 

@@ -3,6 +3,7 @@ import { describe, it } from 'node:test';
 import { pad, unpad } from '../../../../shared/crypto/box.js';
 import { loadCrypto } from '../../../../shared/crypto/load.js';
 import { concat } from '../../../../shared/encoding/bytes.js';
+import { ofAlgorithm } from '../../../../shared/encoding/keys.js';
 import { DecodeError } from '../../../../shared/encoding/reader.js';
 import { NTF_BLOCK_SIZE } from '../../../../shared/ntf/constants.js';
 import {
@@ -12,7 +13,6 @@ import {
   encodeServerHello,
 } from '../../../../shared/ntf/handshake.js';
 import { openSignedKey } from '../../../../shared/smp/handshake.js';
-import { ofAlgorithm } from '../../../../shared/smp/keys.js';
 import { RECORDED, recorded } from '../../../support/ntf-recorded.js';
 
 describe('NTF handshake', () => {

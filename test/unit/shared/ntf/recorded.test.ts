@@ -6,13 +6,18 @@ import { pad, unpad } from '../../../../shared/crypto/box.js';
 import { loadCrypto } from '../../../../shared/crypto/load.js';
 import { publicKeyOf } from '../../../../shared/crypto/signatures.js';
 import { fromHex } from '../../../../shared/encoding/bytes.js';
+import {
+  type AuthAlgorithm,
+  decodePrivateKey,
+  type Key,
+  ofAlgorithm,
+} from '../../../../shared/encoding/keys.js';
 import { decodeCommand, encodeCommand } from '../../../../shared/ntf/commands.js';
 import { NTF_BLOCK_SIZE } from '../../../../shared/ntf/constants.js';
 import { ntfSession } from '../../../../shared/ntf/handshake.js';
 import { decodeResponse, encodeResponse } from '../../../../shared/ntf/responses.js';
 import { authorize, verifyAuth } from '../../../../shared/smp/auth.js';
 import { openSignedKey } from '../../../../shared/smp/handshake.js';
-import { type AuthAlgorithm, decodePrivateKey, type Key, ofAlgorithm } from '../../../../shared/smp/keys.js';
 import {
   authorizedAsReceived,
   decodeBlock,

@@ -5,6 +5,7 @@ import { describe, test } from 'node:test';
 import { pad, unpad } from '../../../../shared/crypto/box.js';
 import { fromBase64url } from '../../../../shared/encoding/base64url.js';
 import { type Bytes, fromHex, sameBytes } from '../../../../shared/encoding/bytes.js';
+import { decodePrivateKey } from '../../../../shared/encoding/keys.js';
 import { decodeCommand, type NtfCommand } from '../../../../shared/ntf/commands.js';
 import { NTF_BLOCK_SIZE } from '../../../../shared/ntf/constants.js';
 import { ntfSession } from '../../../../shared/ntf/handshake.js';
@@ -14,7 +15,6 @@ import { naclCrypto } from '../../../../shared/sdk/nacl.js';
 import { NtfSession } from '../../../../shared/sdk/ntf-client.js';
 import { openMetadata, openPush } from '../../../../shared/sdk/open.js';
 import type { ByteTransport } from '../../../../shared/sdk/transport.js';
-import { decodePrivateKey } from '../../../../shared/smp/keys.js';
 import {
   authorizedAsReceived,
   decodeTransmission,

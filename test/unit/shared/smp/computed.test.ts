@@ -6,6 +6,13 @@ import type { Crypto } from '../../../../shared/crypto/crypto.js';
 import { loadCrypto } from '../../../../shared/crypto/load.js';
 import { publicKeyOf } from '../../../../shared/crypto/signatures.js';
 import { fromHex, sameBytes, toHex, utf8 } from '../../../../shared/encoding/bytes.js';
+import {
+  type AuthAlgorithm,
+  decodePrivateKey,
+  decodePublicKey,
+  type Key,
+  ofAlgorithm,
+} from '../../../../shared/encoding/keys.js';
 import { DecodeError } from '../../../../shared/encoding/reader.js';
 import { authorize, verifyAuth } from '../../../../shared/smp/auth.js';
 import { BlockCipher, type BlockCodec } from '../../../../shared/smp/block.js';
@@ -25,13 +32,6 @@ import {
   encodeServiceResponse,
   openSignedKey,
 } from '../../../../shared/smp/handshake.js';
-import {
-  type AuthAlgorithm,
-  decodePrivateKey,
-  decodePublicKey,
-  type Key,
-  ofAlgorithm,
-} from '../../../../shared/smp/keys.js';
 import { openBody, openMeta, sealBody, sealMeta } from '../../../../shared/smp/message-body.js';
 import {
   authorized,

@@ -6,6 +6,13 @@ import type { Crypto } from '../../../../shared/crypto/crypto.js';
 import { loadCrypto } from '../../../../shared/crypto/load.js';
 import { latin1, sameBytes } from '../../../../shared/encoding/bytes.js';
 import {
+  type AuthAlgorithm,
+  decodePrivateKey,
+  decodePublicKey,
+  type Key,
+  ofAlgorithm,
+} from '../../../../shared/encoding/keys.js';
+import {
   authorize,
   authorizedInService,
   type ServiceAuth,
@@ -30,13 +37,6 @@ import {
   openSignedKey,
   signSessionKey,
 } from '../../../../shared/smp/handshake.js';
-import {
-  type AuthAlgorithm,
-  decodePrivateKey,
-  decodePublicKey,
-  type Key,
-  ofAlgorithm,
-} from '../../../../shared/smp/keys.js';
 import { openMeta } from '../../../../shared/smp/message-body.js';
 import { RequestBlock } from '../../../../shared/smp/request-block.js';
 import {

@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { utf8 } from '../../../../shared/encoding/bytes.js';
+import type { AuthAlgorithm } from '../../../../shared/encoding/keys.js';
 import { type BlockCodec, plainBlocks } from '../../../../shared/smp/block.js';
-import type { AuthAlgorithm } from '../../../../shared/smp/keys.js';
 import { RequestBlock, type RequestItem } from '../../../../shared/smp/request-block.js';
 import {
   decodeBlock,

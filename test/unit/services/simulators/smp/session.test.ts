@@ -10,6 +10,13 @@ import { SmpSession } from '../../../../../services/simulators/smp/session.js';
 import type { Crypto } from '../../../../../shared/crypto/crypto.js';
 import { publicKeyOf } from '../../../../../shared/crypto/signatures.js';
 import { concat, latin1, utf8 } from '../../../../../shared/encoding/bytes.js';
+import {
+  type AuthAlgorithm,
+  decodePrivateKey,
+  decodePublicKey,
+  type Key,
+  ofAlgorithm,
+} from '../../../../../shared/encoding/keys.js';
 import { VirtualClock } from '../../../../../shared/run/clock.js';
 import { authorize } from '../../../../../shared/smp/auth.js';
 import { BlockCipher, type BlockCodec, plainBlocks } from '../../../../../shared/smp/block.js';
@@ -19,13 +26,6 @@ import {
   encodeCommand,
   type ServerMessage,
 } from '../../../../../shared/smp/commands.js';
-import {
-  type AuthAlgorithm,
-  decodePrivateKey,
-  decodePublicKey,
-  type Key,
-  ofAlgorithm,
-} from '../../../../../shared/smp/keys.js';
 import { openBody, sealMeta } from '../../../../../shared/smp/message-body.js';
 import {
   authorized,

@@ -16,8 +16,8 @@ import {
   pemBlocks,
   toPem,
 } from '../../../../../shared/crypto/x509.js';
+import { decodePrivateKey } from '../../../../../shared/encoding/keys.js';
 import { SecretFileError } from '../../../../../shared/run/files.js';
-import { decodePrivateKey } from '../../../../../shared/smp/keys.js';
 
 describe('identity of the NTF server', () => {
   let crypto: Crypto;

@@ -11,6 +11,7 @@ import type {
   TransportEvents,
 } from '../../../../../../services/subscriber/sources/smp/transport.js';
 import { createIdentity } from '../../../../../../shared/crypto/x509.js';
+import { decodePrivateKey, type Key } from '../../../../../../shared/encoding/keys.js';
 import { VirtualClock } from '../../../../../../shared/run/clock.js';
 import { BlockCipher, plainBlocks } from '../../../../../../shared/smp/block.js';
 import {
@@ -18,7 +19,6 @@ import {
   type SmpServerHello,
   signSessionKey,
 } from '../../../../../../shared/smp/handshake.js';
-import { decodePrivateKey, type Key } from '../../../../../../shared/smp/keys.js';
 import { native as crypto } from '../../../../../support/crypto.js';
 
 const identity = createIdentity({ algorithm: 'ed25519', commonName: 'a', now: new Date('2026-01-01') });

@@ -5,8 +5,8 @@ import { checkIdentity, IdentityError } from '../../../../../../services/subscri
 import type { Crypto } from '../../../../../../shared/crypto/crypto.js';
 import { loadCrypto } from '../../../../../../shared/crypto/load.js';
 import { createIdentity } from '../../../../../../shared/crypto/x509.js';
+import { decodePublicKey, ofAlgorithm } from '../../../../../../shared/encoding/keys.js';
 import { DecodeError } from '../../../../../../shared/encoding/reader.js';
-import { decodePublicKey, ofAlgorithm } from '../../../../../../shared/smp/keys.js';
 import {
   CA,
   certificate,

@@ -14,8 +14,8 @@ import type {
 import type { Crypto } from '../../../../../../shared/crypto/crypto.js';
 import { toPem } from '../../../../../../shared/crypto/x509.js';
 import { toHex } from '../../../../../../shared/encoding/bytes.js';
+import { decodePrivateKey, ofAlgorithm } from '../../../../../../shared/encoding/keys.js';
 import { VirtualClock } from '../../../../../../shared/run/clock.js';
-import { decodePrivateKey, ofAlgorithm } from '../../../../../../shared/smp/keys.js';
 import { native as crypto } from '../../../../../support/crypto.js';
 import { countedMetrics } from '../../../../../support/metrics.js';
 import { serviceIdentityFrom } from '../../../../../support/service-identity.js';
