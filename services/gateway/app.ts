@@ -8,6 +8,7 @@ import { fromBase64url } from '../../shared/encoding/base64url.js';
 import { latin1 } from '../../shared/encoding/bytes.js';
 import { gatewayFingerprint, subscriberTag } from '../../shared/relay/identity.js';
 import { type Clock, systemClock, type Timer } from '../../shared/run/clock.js';
+import { checkFiles } from '../../shared/run/config.js';
 import { controlPath, startControl } from '../../shared/run/control.js';
 import { readSecretFile, secretFolder, writeSecretFile } from '../../shared/run/files.js';
 import { inventoryCommand } from '../../shared/run/inventory.js';
@@ -27,6 +28,7 @@ import { Epochs } from './capabilities/epochs.js';
 import { KeyFolder } from './capabilities/key-folder.js';
 import { SealingKeys } from './capabilities/sealing-keys.js';
 import type { GatewayConfig } from './config.js';
+import { gatewayFiles } from './files.js';
 import { Admission } from './http/admission.js';
 import { type ListenerOptions, startListener } from './http/listener.js';
 import { createRoutes } from './http/routes.js';
@@ -68,6 +70,7 @@ export interface Gateway {
 export async function startGateway(config: GatewayConfig, deps: GatewayDeps): Promise<Gateway> {
   const { log, clock = systemClock, crypto = await loadCrypto() } = deps;
   log.info('crypto loaded', { backend: crypto.backend });
+  checkFiles(gatewayFiles(config, crypto));
   const metrics = new Metrics('porchlight_gateway_');
   const base = { crypto, clock, log, metrics };
   const parts = assemble(config, { ...base, handles: metrics.add(gatewayMetrics) }, deps.engine);

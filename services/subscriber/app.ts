@@ -4,17 +4,17 @@ import { readIdentityKey } from '../../shared/crypto/identity-key.js';
 import { loadCrypto } from '../../shared/crypto/load.js';
 import { subscriberTag } from '../../shared/relay/identity.js';
 import { type Clock, systemClock } from '../../shared/run/clock.js';
-import { ConfigError } from '../../shared/run/config.js';
+import { checkFiles } from '../../shared/run/config.js';
 import { controlPath, startControl } from '../../shared/run/control.js';
 import { inventoryCommand } from '../../shared/run/inventory.js';
 import type { Log } from '../../shared/run/log.js';
 import { Metrics } from '../../shared/run/metrics.js';
 import { startObserving } from '../../shared/run/observe.js';
 import type { SmpQueue } from '../../shared/smp/address.js';
-import { loadIdentity } from './clients/identity.js';
 import { type NtfListener, startNtfListener } from './clients/listener.js';
 import { clientMetrics } from './clients/metrics.js';
 import type { SubscriberConfig } from './config.js';
+import { listenerIdentity, subscriberFiles } from './files.js';
 import { SUBSCRIBER_HOLDINGS } from './inventory.js';
 import { dialThrough } from './outbound/connector.js';
 import type { GatewayLink } from './outbound/gateway-link.js';
@@ -50,13 +50,14 @@ export interface Subscriber {
 export async function startSubscriber(config: SubscriberConfig, deps: SubscriberDeps): Promise<Subscriber> {
   const { log, clock = systemClock, crypto = await loadCrypto() } = deps;
   log.info('crypto loaded', { backend: crypto.backend });
+  checkFiles(subscriberFiles(config, crypto));
   const metrics = new Metrics('porchlight_subscriber_');
   const random = () => new DataView(crypto.randomBytes(4).buffer).getUint32(0) / 2 ** 32;
   const base = { crypto, clock, log, random };
 
   const identity = readIdentityKey(crypto, config.identity_key);
   const identities = new Map(
-    config.listeners.map((listener) => [listener.name, identityOf(listener, crypto)]),
+    config.listeners.map((listener) => [listener.name, listenerIdentity(crypto, listener)]),
   );
   const links = openLinks(config, { ...base, identity, metrics: metrics.add(linkMetrics) });
 
@@ -149,16 +150,6 @@ export async function startSubscriber(config: SubscriberConfig, deps: Subscriber
   };
 }
 
-type ListenerConfig = SubscriberConfig['listeners'][number];
-
-function identityOf(listener: ListenerConfig, crypto: Crypto): ReturnType<typeof loadIdentity> {
-  return loadIdentity(crypto, {
-    caCertificate: listener.ca_certificate,
-    certificate: listener.certificate,
-    privateKey: listener.private_key,
-  });
-}
-
 function serviceOf(
   { smp }: SubscriberConfig,
   crypto: Crypto,
@@ -173,11 +164,7 @@ function openLinks(config: SubscriberConfig, base: LinkBase): Map<string, Gatewa
   const links = new Map<string, GatewayLink>();
   for (const { name, address, ca_file, socks_proxy } of config.gateways) {
     const way = socks_proxy && { dial: dialThrough(socks_proxy) };
-    try {
-      links.set(name, createGatewayLink({ ...base, ...way, address, tls: { caFile: ca_file } }));
-    } catch {
-      throw new ConfigError([`gateways.${name}.ca_file: ${ca_file} cannot be read`]);
-    }
+    links.set(name, createGatewayLink({ ...base, ...way, address, tls: { caFile: ca_file } }));
   }
   return links;
 }

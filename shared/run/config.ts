@@ -38,6 +38,33 @@ export function loadConfig<S extends z.ZodType>(schema: S, source: ConfigSource)
   return result.data as z.output<S>;
 }
 
+/** A key of the configuration and the attempt to use what it names. */
+export type FileCheck = readonly [key: string, use: () => unknown];
+
+/**
+ * Uses every file that the configuration names, so that a start is refused with all that is wrong and not with the
+ * first thing. Throws `ConfigError`; the lines name files, never their content.
+ */
+export function checkFiles(checks: readonly FileCheck[]): void {
+  const problems: string[] = [];
+  for (const [key, use] of checks) {
+    try {
+      use();
+    } catch (error) {
+      problems.push(`${key}: ${fileProblem(error as NodeJS.ErrnoException)}`);
+    }
+  }
+  if (problems.length > 0) throw new ConfigError(problems);
+}
+
+/** Our own errors say it in words without secrets; others only what kind of failure it was. */
+function fileProblem({ name, message, code, path }: NodeJS.ErrnoException): string {
+  if (name !== 'Error' && code === undefined && !/^(Type|Range|Syntax|Reference)Error$/.test(name))
+    return message;
+  const reason = code === 'ENOENT' ? 'no such file' : 'cannot be used';
+  return path === undefined ? `the file ${reason}` : `${path}: ${reason}`;
+}
+
 /** The configuration as TOML, with defaults filled in and anything that could hold a credential redacted. */
 export function printConfig(config: unknown): string {
   return stringify(redacted(config) as TomlTable);

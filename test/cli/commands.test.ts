@@ -1,7 +1,7 @@
 /** The executable: what it says, writes, refuses, and how it ends. */
 import assert from 'node:assert/strict';
 import { generateKeyPairSync } from 'node:crypto';
-import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { chmodSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
@@ -170,6 +170,22 @@ describe('porchlight', () => {
       );
     }
     assert.ok(!stderr.includes(secret));
+  });
+
+  test('--check-config and the start name every file that can not be used, and why', async () => {
+    await run('init', 'gateway', '--dir', 'spoilt', '--team', 'ABCDE12345', '--apns-key-id', 'ABCDE12345');
+    chmodSync(join(cwd, 'spoilt/identity.key'), 0o644);
+    rmSync(join(cwd, 'spoilt/tls.crt'));
+    writeFileSync(join(cwd, 'spoilt/apns.p8'), 'hunter2', { mode: 0o600 });
+    for (const more of [['--check-config'], []]) {
+      const { code, stderr } = await run('gateway', '--config', 'spoilt/gateway.toml', ...more);
+      const problems = stderr.split('\n').filter((line) => line.startsWith('porchlight: '));
+      assert.deepEqual([code, problems.length], [2, 3], stderr);
+      assert.match(problems[0]!, /identity_key: .*mode 644.*chmod 600/);
+      assert.match(problems[1]!, /tls: .*tls\.crt: no such file/);
+      assert.match(problems[2]!, /keys\.0\.file: .*apns\.p8: not a private key/);
+      assert.ok(!stderr.includes('hunter2'));
+    }
   });
 
   test('a configuration that is missing, is no TOML, or wants an unknown variable', async () => {

@@ -1,6 +1,8 @@
 /** `porchlight gateway` and `porchlight subscriber`: configuration, start, and a clean stop. */
 import type { z } from 'zod';
-import { loadConfig, printConfig } from '../../../shared/run/config.js';
+import type { Crypto } from '../../../shared/crypto/crypto.js';
+import { loadCrypto } from '../../../shared/crypto/load.js';
+import { checkFiles, type FileCheck, loadConfig, printConfig } from '../../../shared/run/config.js';
 import { createLog, type Log, type LogLevel } from '../../../shared/run/log.js';
 import { onShutdown } from '../../../shared/run/shutdown.js';
 
@@ -15,27 +17,33 @@ interface Running {
 
 interface Service<S extends z.ZodType> {
   readonly schema: S;
+  /** Every file that the configuration names. */
+  files(config: z.output<S>, crypto: Crypto): FileCheck[];
   start(config: z.output<S>, log: Log): Promise<Running>;
 }
 
 const SERVICES = {
   async gateway() {
-    const [{ gatewayConfigSchema }, { startGateway }] = await Promise.all([
+    const [{ gatewayConfigSchema }, { gatewayFiles }, { startGateway }] = await Promise.all([
       import('../../gateway/config.js'),
+      import('../../gateway/files.js'),
       import('../../gateway/app.js'),
     ]);
     return {
       schema: gatewayConfigSchema,
+      files: gatewayFiles,
       start: (config, log) => startGateway(config, { log }),
     } satisfies Service<typeof gatewayConfigSchema>;
   },
   async subscriber() {
-    const [{ subscriberConfigSchema }, { startSubscriber }] = await Promise.all([
+    const [{ subscriberConfigSchema }, { subscriberFiles }, { startSubscriber }] = await Promise.all([
       import('../../subscriber/config.js'),
+      import('../../subscriber/files.js'),
       import('../../subscriber/app.js'),
     ]);
     return {
       schema: subscriberConfigSchema,
+      files: subscriberFiles,
       start: (config, log) => startSubscriber(config, { log }),
     } satisfies Service<typeof subscriberConfigSchema>;
   },
@@ -47,6 +55,7 @@ export async function runService(name: keyof typeof SERVICES, options: ServiceOp
   const prefix = `PORCHLIGHT_${name.toUpperCase()}_`;
   const config = loadConfig(service.schema, { file: options.config, env: process.env, prefix });
   if (options.checkConfig) {
+    checkFiles(service.files(config, await loadCrypto()));
     process.stdout.write(printConfig(config));
     return;
   }
