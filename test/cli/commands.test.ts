@@ -186,6 +186,7 @@ describe('porchlight', () => {
       assert.match(problems[2]!, /keys\.0\.file: .*apns\.p8: not a private key/);
       assert.ok(!stderr.includes('hunter2'));
     }
+    rmSync(join(cwd, 'spoilt'), { recursive: true });
   });
 
   test('a configuration that is missing, is no TOML, or wants an unknown variable', async () => {
