@@ -68,17 +68,23 @@ init
   .option('--gateway-ca <file>', 'certificate authority of the gateway, where it is not a public one')
   .action(async (options) => (await import('./commands/init.js')).initSubscriber(options));
 
-for (const [name, description] of [
-  ['gateway', 'run a gateway'],
-  ['subscriber', 'run a subscriber'],
-] as const) {
+const service = (name: 'gateway' | 'subscriber', description: string): Command =>
   program
     .command(name)
     .description(description)
     .option('--config <file>', 'configuration file (TOML)', `${name}.toml`)
-    .option('--check-config', 'check the configuration, print it redacted, and end')
-    .action(async (options) => (await import('./commands/service.js')).runService(name, options));
-}
+    .option('--check-config', 'check the configuration, print it redacted, and end');
+
+service('gateway', 'run a gateway')
+  .option('--burn <epoch>', 'destroy an epoch: every capability issued in it is dead at once; then end')
+  .action(async ({ burn, ...options }) =>
+    burn === undefined
+      ? (await import('./commands/service.js')).runService('gateway', options)
+      : (await import('./commands/burn.js')).burn(burn, options.config),
+  );
+service('subscriber', 'run a subscriber').action(async (options) =>
+  (await import('./commands/service.js')).runService('subscriber', options),
+);
 
 program
   .command('explain')

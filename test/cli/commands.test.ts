@@ -1,7 +1,16 @@
 /** The executable: what it says, writes, refuses, and how it ends. */
 import assert from 'node:assert/strict';
 import { generateKeyPairSync } from 'node:crypto';
-import { chmodSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import {
+  chmodSync,
+  existsSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
@@ -187,6 +196,19 @@ describe('porchlight', () => {
       assert.ok(!stderr.includes('hunter2'));
     }
     rmSync(join(cwd, 'spoilt'), { recursive: true });
+  });
+
+  test('--burn destroys the epoch that it names, and says which there are', async () => {
+    const burn = (epoch: string) => run('gateway', '--config', 'burnt/gateway.toml', '--burn', epoch);
+    await run('init', 'gateway', '--dir', 'burnt', '--team', 'ABCDE12345', '--apns-key-id', 'ABCDE12345');
+    assert.match((await burn('deadbeef')).stderr, /there is no epoch/);
+    const root = join(cwd, 'burnt/state/epochs/0badcafe.key');
+    writeFileSync(root, new Uint8Array(45), { mode: 0o600 });
+    assert.match((await burn('deadbeef')).stderr, /no such epoch; there are 0badcafe/);
+    const { code, stdout } = await burn('0badcafe');
+    assert.deepEqual([code, existsSync(root)], [0, false]);
+    assert.match(stdout, /epoch 0badcafe destroyed/);
+    rmSync(join(cwd, 'burnt'), { recursive: true });
   });
 
   test('a configuration that is missing, is no TOML, or wants an unknown variable', async () => {
