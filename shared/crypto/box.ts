@@ -7,7 +7,6 @@ import type { Crypto } from './crypto.js';
 
 /** Bytes that a box is longer than what it holds. */
 export const BOX_TAG_LENGTH = 16;
-export const BOX_NONCE_LENGTH = 24;
 /** Bytes of padding's length field. */
 export const PAD_LENGTH_BYTES = 2;
 

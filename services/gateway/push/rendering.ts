@@ -2,6 +2,7 @@
  * From a frame and its opened capability to the request for Apple. Verification frames get their code here: the
  * gateway draws it and boxes it under the key that the frame carries, so that the subscriber can't know it.
  */
+import { BOX_TAG_LENGTH, pad } from '../../../shared/crypto/box.js';
 import type { Crypto } from '../../../shared/crypto/crypto.js';
 import { wipe } from '../../../shared/encoding/bytes.js';
 import { type Frame, type FrameKind, PAYLOAD_SIZE } from '../../../shared/relay/batch.js';
@@ -10,9 +11,7 @@ import type { ApnsPush } from '../apns/engine.js';
 import type { App } from '../apps.js';
 import type { OpenCapability } from '../capabilities/capability.js';
 
-const TAG_SIZE = 16;
-const PADDED_SIZE = PAYLOAD_SIZE - TAG_SIZE;
-const PAD = 0x23;
+const PADDED_SIZE = PAYLOAD_SIZE - BOX_TAG_LENGTH;
 /** HSalsa20 used up the first 16 bytes of the nonce; the box is made under the rest (relay.md §5). */
 const NONCE_USED = 16;
 /** Apple stores for 30 days at most (apns.md §2). */
@@ -75,13 +74,10 @@ function body(crypto: Crypto, frame: Frame, app: App, code: () => Uint8Array): U
   }
 }
 
-/** u16 length, code, `#` to 2,912 bytes, then Salsa20-Poly1305 under `m`: what NaCl's box would be. */
+/** The code padded to 2,912 bytes, then Salsa20-Poly1305 under `m`: what NaCl's box would be. */
 function boxCode(crypto: Crypto, frame: Frame, code: Uint8Array): Uint8Array {
   const m = decodeVerificationPayload(frame.payload);
-  const padded = new Uint8Array(PADDED_SIZE).fill(PAD);
-  padded[0] = 0;
-  padded[1] = code.length;
-  padded.set(code, 2);
+  const padded = pad(code, PADDED_SIZE);
   const box = crypto.salsa20Poly1305Seal(m, frame.nonce.subarray(NONCE_USED), padded);
   wipe(padded, code, m);
   return box;
