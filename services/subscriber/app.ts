@@ -2,6 +2,7 @@
 import type { Crypto } from '../../shared/crypto/crypto.js';
 import { readIdentityKey } from '../../shared/crypto/identity-key.js';
 import { loadCrypto } from '../../shared/crypto/load.js';
+import { uniform } from '../../shared/crypto/uniform.js';
 import { subscriberTag } from '../../shared/relay/identity.js';
 import { type Clock, systemClock } from '../../shared/run/clock.js';
 import { checkFiles } from '../../shared/run/config.js';
@@ -52,8 +53,7 @@ export async function startSubscriber(config: SubscriberConfig, deps: Subscriber
   log.info('crypto loaded', { backend: crypto.backend });
   checkFiles(subscriberFiles(config, crypto));
   const metrics = new Metrics('porchlight_subscriber_');
-  const random = () => new DataView(crypto.randomBytes(4).buffer).getUint32(0) / 2 ** 32;
-  const base = { crypto, clock, log, random };
+  const base = { crypto, clock, log, random: uniform(crypto) };
 
   const identity = readIdentityKey(crypto, config.identity_key);
   const identities = new Map(

@@ -2,7 +2,7 @@
  * The APNs engine: chooses the key and the pool of each push. First contacts (tokens never proven) have connections
  * and breakers of their own, so that made-up tokens can spoil nothing for proven devices (design §6).
  */
-import type { Crypto } from '../../../shared/crypto/crypto.js';
+import { uniform } from '../../../shared/crypto/uniform.js';
 import type { Environment } from '../../../shared/relay/identity.js';
 import { DeviceDelays } from './delays.js';
 import type { ApnsEngine, ApnsPush, ApnsResult, ApnsTarget } from './engine.js';
@@ -111,12 +111,4 @@ function keysByTarget({ keys, endpoints }: ApnsEngineOptions): Map<string, ApnsK
     }
   }
   return byTarget;
-}
-
-/** Numbers in [0, 1) for jitter. */
-function uniform(crypto: Pick<Crypto, 'randomBytes'>): () => number {
-  return () => {
-    const bytes = crypto.randomBytes(4);
-    return new DataView(bytes.buffer, bytes.byteOffset, 4).getUint32(0) / 0x1_0000_0000;
-  };
 }

@@ -3,6 +3,7 @@
  * flight. Knows nothing of devices, pushes or the gateway (design §3).
  */
 import type { Crypto } from '../../../../shared/crypto/crypto.js';
+import { uniform } from '../../../../shared/crypto/uniform.js';
 import { toHex } from '../../../../shared/encoding/bytes.js';
 import type { AuthAlgorithm, Key } from '../../../../shared/encoding/keys.js';
 import type { Clock } from '../../../../shared/run/clock.js';
@@ -104,7 +105,7 @@ export class SmpSource implements Source<SmpQueue, NotifierKey> {
       gate: new Gate(STRANGERS_AT_ONCE),
       connect: createConnect({ crypto, clock, dial, service }),
       openSession: (link, events) => new Session(link, this.queues, { crypto, clock, metrics }, events),
-      random: () => new DataView(crypto.randomBytes(4).buffer).getUint32(0) / 2 ** 32,
+      random: uniform(crypto),
       reachesOnion: proxy !== undefined,
       linked: (up) => this.linked(up),
       associated: (by) => this.countAssociated(by),
