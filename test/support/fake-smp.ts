@@ -29,7 +29,7 @@ import {
   encodeServerMessage,
   type ServerMessage,
 } from '../../shared/smp/commands.js';
-import { SMP_BLOCK_SIZE, type VersionRange } from '../../shared/smp/constants.js';
+import { IDS_HASH_SIZE, SMP_BLOCK_SIZE, type VersionRange } from '../../shared/smp/constants.js';
 import {
   decodeClientHello,
   decodeSignedKey,
@@ -38,6 +38,7 @@ import {
   type ServiceResponse,
   signSessionKey,
 } from '../../shared/smp/handshake.js';
+import { toggleId } from '../../shared/smp/ids-hash.js';
 import {
   authorizedAsReceived,
   decodeBlock,
@@ -106,10 +107,8 @@ export class FakeSmp {
 
   /** What it holds for the service. */
   contents(): Extract<ServerMessage, { word: 'SOKS' }> {
-    const idsHash = new Uint8Array(16);
-    for (const id of this.associated) {
-      for (const [i, byte] of this.crypto.md5(fromHex(id)!).entries()) idsHash[i]! ^= byte;
-    }
+    const idsHash = new Uint8Array(IDS_HASH_SIZE);
+    for (const id of this.associated) toggleId(this.crypto, idsHash, fromHex(id)!);
     return { word: 'SOKS', count: this.associated.size, idsHash };
   }
 
@@ -311,7 +310,10 @@ export class FakeConnection {
 
   /** Another process takes the service. */
   endService(serviceId: Uint8Array): void {
-    this.send({ message: { word: 'ENDS', count: 0, idsHash: new Uint8Array(16) }, entityId: serviceId });
+    this.send({
+      message: { word: 'ENDS', count: 0, idsHash: new Uint8Array(IDS_HASH_SIZE) },
+      entityId: serviceId,
+    });
   }
 
   notify(entityId: Uint8Array, metadata: Uint8Array = new Uint8Array(144).fill(7)): void {

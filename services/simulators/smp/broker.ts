@@ -9,6 +9,7 @@ import { type Clock, seconds } from '../../../shared/run/clock.js';
 import type { Command, ServerMessage } from '../../../shared/smp/commands.js';
 import { ID_SIZE, IDS_HASH_SIZE, maxBodySize, NONCE_SIZE, SINCE } from '../../../shared/smp/constants.js';
 import type { ErrorType } from '../../../shared/smp/errors.js';
+import { toggleId } from '../../../shared/smp/ids-hash.js';
 import { sealBody, sealMeta } from '../../../shared/smp/message-body.js';
 import type { SmpCounters } from './counters.js';
 import { Delivery, type ServiceContents } from './delivery.js';
@@ -184,7 +185,7 @@ export class Broker {
     for (const { notifier } of this.store.notified()) {
       if (!notifier?.serviceId || !sameBytes(notifier.serviceId, serviceId)) continue;
       count++;
-      for (const [i, byte] of this.options.crypto.md5(notifier.id).entries()) idsHash[i]! ^= byte;
+      toggleId(this.options.crypto, idsHash, notifier.id);
     }
     return { count, idsHash };
   }

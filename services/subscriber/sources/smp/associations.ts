@@ -8,6 +8,7 @@ import { sameBytes } from '../../../../shared/encoding/bytes.js';
 import type { Clock } from '../../../../shared/run/clock.js';
 import type { Log } from '../../../../shared/run/log.js';
 import { IDS_HASH_SIZE, SINCE } from '../../../../shared/smp/constants.js';
+import { toggleId } from '../../../../shared/smp/ids-hash.js';
 import type { Link } from './connector.js';
 import type { SmpMetrics } from './metrics.js';
 import { FLAG, type QueueTable } from './queues.js';
@@ -94,7 +95,7 @@ export class Associations {
     queues.set(row, FLAG.associated, on);
     const by = on ? 1 : -1;
     this.count += by;
-    for (const [i, byte] of crypto.md5(queues.notifierId(row)).entries()) this.hash[i]! ^= byte;
+    toggleId(crypto, this.hash, queues.notifierId(row));
     associated(by);
   }
 
