@@ -3,6 +3,7 @@ import { join, resolve } from 'node:path';
 import { createIdentityKey } from '../../shared/crypto/identity-key.js';
 import { createIdentity, createServiceCertificate, toPem } from '../../shared/crypto/x509.js';
 import { toBase64url } from '../../shared/encoding/base64url.js';
+import { NTF_DEFAULT_PORT } from '../../shared/ntf/constants.js';
 import { formatGatewayAddress, parseGatewayAddress } from '../../shared/relay/identity.js';
 import { writeSecretFile } from '../../shared/run/files.js';
 import { newFolder, writePublic } from '../../shared/run/new-folder.js';
@@ -28,8 +29,6 @@ export interface SubscriberExtras {
 
 /** Name of the configuration in the folder. */
 export const SUBSCRIBER_FILE = 'subscriber.toml';
-/** The port that SimpleX clients take when an address names none. */
-const DEFAULT_PORT = 443;
 
 /** Writes the folder and returns the address to enter in the app. Throws `UsageError`. */
 export function makeSubscriber(options: SubscriberInit, extras: SubscriberExtras = {}): string {
@@ -52,7 +51,7 @@ export function makeSubscriber(options: SubscriberInit, extras: SubscriberExtras
     join(folder, SUBSCRIBER_FILE),
     template(folder, options, formatGatewayAddress(gateway), port, extras),
   );
-  const at = port === DEFAULT_PORT ? options.host : `${options.host}:${port}`;
+  const at = port === NTF_DEFAULT_PORT ? options.host : `${options.host}:${port}`;
   return `ntf://${toBase64url(identity.fingerprint)}@${at}`;
 }
 

@@ -16,6 +16,8 @@ export const LEGACY_NTF_VERSIONS: VersionRange = { min: 1, max: 1 };
 
 /** The protocols a server accepts; stock clients with the "web port" setting offer `http/1.1` (guide B.2). */
 export const NTF_ALPN = ['ntf/1', 'http/1.1', 'h2'] as const;
+/** The port that SimpleX clients take when an address names none. */
+export const NTF_DEFAULT_PORT = 443;
 
 /** Push providers as they stand on the wire: production, sandbox, test, none (guide H.2). */
 export const PROVIDERS = ['AP', 'AD', 'AT', 'AN'] as const;

@@ -16,7 +16,6 @@ export interface TlsTarget {
   readonly clock: Clock;
 }
 
-export const NTF_DEFAULT_PORT = 443;
 const CONNECT_MS = 45_000;
 const MIN_CHAIN = 2;
 const MAX_CHAIN = 4;
