@@ -44,7 +44,6 @@ export const SMP_DEFAULT_PORT = 5223;
 /** Ids and correlation ids that this side makes; a peer's are opaque, 0 to 255 bytes. */
 export const ID_SIZE = 24;
 export const KEY_HASH_SIZE = 32;
-export const SESSION_ID_SIZE = 32;
 export const NONCE_SIZE = 24;
 /** Exclusive-or of the MD5 of notifier ids (Appendix 2). */
 export const IDS_HASH_SIZE = 16;
