@@ -142,7 +142,6 @@ export class Dispatcher {
       metrics.wake_mailbox_entries.set(pool.size);
       this.pump(pager);
     }
-    wipe(outcome.capability);
   }
 
   private react(pager: Pager, flight: Flight, outcome: Outcome, reaction: Reaction): void {
