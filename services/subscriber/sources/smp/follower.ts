@@ -385,17 +385,14 @@ export class Follower implements SessionEvents {
     if (queues.setStatus(row, status)) sink.status(queues.ref(row), status);
   }
 
-  /**
-   * No queues are left. A server that never proved itself is forgotten at once, another a little later; also at once
-   * where the next queue may be of somebody who must not share the connection.
-   */
+  /** No queues are left: the end, a little later where a known server's connection may serve the next one. */
   private emptied(): void {
     const end = (): void => {
       this.stop();
       this.shared.ended(this);
     };
-    if (this.dialler.known && this.server.unit === SHARED)
-      this.linger = this.shared.clock.after(LINGER_MS, end);
+    const lingers = this.dialler.known && this.server.unit === SHARED;
+    if (lingers) this.linger = this.shared.clock.after(LINGER_MS, end);
     else end();
   }
 }
