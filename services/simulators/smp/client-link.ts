@@ -65,7 +65,7 @@ function dial({ host, port, alpn = true }: SmpDialOptions): Promise<TLSSocket> {
       host,
       port,
       servername: '', // no SNI (guide B.4)
-      rejectUnauthorized: false, // pinned instead: `proven`
+      rejectUnauthorized: false, // `provenKey` judges
       minVersion: 'TLSv1.3',
       ciphers: 'TLS_CHACHA20_POLY1305_SHA256',
       sigalgs: 'ed448:ed25519',
