@@ -12,7 +12,7 @@ import type { Log } from '../../shared/run/log.js';
 import { Metrics } from '../../shared/run/metrics.js';
 import { startObserving } from '../../shared/run/observe.js';
 import type { SmpQueue } from '../../shared/smp/address.js';
-import { type NtfListener, startNtfListener } from './clients/listener.js';
+import { type NtfListener, type NtfListenerOptions, startNtfListener } from './clients/listener.js';
 import { clientMetrics } from './clients/metrics.js';
 import type { SubscriberConfig } from './config.js';
 import { listenerIdentity, subscriberFiles } from './files.js';
@@ -29,7 +29,7 @@ import { smpMetrics } from './sources/smp/metrics.js';
 import { loadServiceIdentity } from './sources/smp/service-identity.js';
 import { type NotifierKey, SmpSource } from './sources/smp/source.js';
 import { traceCommand } from './trace.js';
-import { createWakeEngine } from './wake/engine.js';
+import { createWakeEngine, type WakeListener } from './wake/engine.js';
 import { wakeMetrics } from './wake/metrics.js';
 
 const PROCESS_KEY_SIZE = 32;
@@ -56,77 +56,21 @@ export async function startSubscriber(config: SubscriberConfig, deps: Subscriber
   const base = { crypto, clock, log, random: uniform(crypto) };
 
   const identity = readIdentityKey(crypto, config.identity_key);
-  const identities = new Map(
-    config.listeners.map((listener) => [listener.name, listenerIdentity(crypto, listener)]),
-  );
   const links = openLinks(config, { ...base, identity, metrics: metrics.add(linkMetrics) });
-
-  const registry = new MemoryRegistry<SmpQueue, NotifierKey>({
-    ...base,
-    metrics: metrics.add(registryMetrics),
-    form: smpAddressForm,
-    limits: {
-      devices: config.limits.devices,
-      unverifiedDevices: config.limits.unverified_devices,
-      subscriptions: config.limits.subscriptions,
-      subscriptionsPerDevice: config.limits.subscriptions_per_device,
-    },
-  });
-  const source = new SmpSource({
-    ...base,
-    sink: registry,
-    metrics: metrics.add(smpMetrics),
-    service: serviceOf(config, crypto),
-    proxy: config.smp.socks_proxy,
-    isolation: config.smp.isolation,
-    allow: config.smp.allow_networks,
-    limits: { queues: config.limits.subscriptions, servers: config.smp.max_servers },
-  });
-  const wake = createWakeEngine({
-    ...base,
-    metrics: metrics.add(wakeMetrics),
-    devices: registry,
-    queues: registry,
-    listeners: config.listeners.map((listener) => ({
-      name: listener.name,
-      link: links.get(listener.gateway)!,
-      profile: listener.profile,
-      mode: listener.mode,
-      class: listener.class,
-      coalesceMs: listener.coalesce_ms,
-      delayMs: listener.delay_ms,
-    })),
-    limits: { devices: config.limits.devices, mailboxEntries: config.limits.mailbox_entries },
-  });
-  registry.connect(source, wake);
-
+  const { registry, source, wake } = assemble(config, base, metrics, links);
   const commands = {
     inventory: inventoryCommand(metrics, SUBSCRIBER_HOLDINGS),
     trace: traceCommand({ clock, wake, holderOf: (queue) => registry.holderOf(queue) }),
   };
   const control = await startControl({ path: controlPath(config), commands, clock, log });
-
-  const clients = {
+  const listeners = await openListeners(config, links, {
     ...base,
     metrics: metrics.add(clientMetrics),
     processKey: crypto.randomBytes(PROCESS_KEY_SIZE),
     subscriberTag: subscriberTag(crypto, identity.publicKey),
     devices: registry,
     wake,
-    limits: { connections: config.limits.connections },
-  };
-  const listeners = new Map<string, NtfListener>();
-  for (const { name, listen, topic, gateway } of config.listeners) {
-    const options = {
-      ...clients,
-      name,
-      listen,
-      topic,
-      identity: identities.get(name)!,
-      link: links.get(gateway)!,
-    };
-    listeners.set(name, await startNtfListener(options));
-  }
+  });
   const observing = await startObserving({
     listen: config.observe.listen,
     metrics,
@@ -148,6 +92,80 @@ export async function startSubscriber(config: SubscriberConfig, deps: Subscriber
       ]);
     },
   };
+}
+
+interface Base {
+  readonly crypto: Crypto;
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly random: () => number;
+}
+
+type Links = ReadonlyMap<string, GatewayLink>;
+
+/** Everything between the messaging servers and the gateways, from left to right. */
+function assemble(config: SubscriberConfig, base: Base, metrics: Metrics, links: Links) {
+  const { limits, smp } = config;
+  const registry = new MemoryRegistry<SmpQueue, NotifierKey>({
+    ...base,
+    metrics: metrics.add(registryMetrics),
+    form: smpAddressForm,
+    limits: {
+      devices: limits.devices,
+      unverifiedDevices: limits.unverified_devices,
+      subscriptions: limits.subscriptions,
+      subscriptionsPerDevice: limits.subscriptions_per_device,
+    },
+  });
+  const source = new SmpSource({
+    ...base,
+    sink: registry,
+    metrics: metrics.add(smpMetrics),
+    service: serviceOf(config, base.crypto),
+    proxy: smp.socks_proxy,
+    isolation: smp.isolation,
+    allow: smp.allow_networks,
+    limits: { queues: limits.subscriptions, servers: smp.max_servers },
+  });
+  const wake = createWakeEngine({
+    ...base,
+    metrics: metrics.add(wakeMetrics),
+    devices: registry,
+    queues: registry,
+    listeners: config.listeners.map((listener) => wakeListener(listener, links)),
+    limits: { devices: limits.devices, mailboxEntries: limits.mailbox_entries },
+  });
+  registry.connect(source, wake);
+  return { registry, source, wake };
+}
+
+const wakeListener = (listener: SubscriberConfig['listeners'][number], links: Links): WakeListener => ({
+  name: listener.name,
+  link: links.get(listener.gateway)!,
+  profile: listener.profile,
+  mode: listener.mode,
+  class: listener.class,
+  coalesceMs: listener.coalesce_ms,
+  delayMs: listener.delay_ms,
+});
+
+type ListenerBase = Omit<NtfListenerOptions, 'name' | 'listen' | 'topic' | 'identity' | 'link' | 'limits'>;
+
+/** By name, each listening. */
+async function openListeners(
+  config: SubscriberConfig,
+  links: Links,
+  base: ListenerBase,
+): Promise<Map<string, NtfListener>> {
+  const limits = { connections: config.limits.connections };
+  const opened = new Map<string, NtfListener>();
+  for (const listener of config.listeners) {
+    const { name, listen, topic, gateway } = listener;
+    const identity = listenerIdentity(base.crypto, listener);
+    const link = links.get(gateway)!;
+    opened.set(name, await startNtfListener({ ...base, name, listen, topic, identity, link, limits }));
+  }
+  return opened;
 }
 
 function serviceOf(
