@@ -1,7 +1,7 @@
 /** The gateway's configuration: keys, defaults, units. The file holds no secret, only names of secret files. */
 import { z } from 'zod';
 import { fromBase64url } from '../../shared/encoding/base64url.js';
-import { PUBLIC_KEY_SIZE } from '../../shared/relay/constants.js';
+import { PROFILES, PUBLIC_KEY_SIZE } from '../../shared/relay/constants.js';
 import { ENVIRONMENTS } from '../../shared/relay/identity.js';
 import { MAX_APPS } from '../../shared/relay/statement.js';
 import {
@@ -38,7 +38,7 @@ const app = z.strictObject({
   /** Name of one of the keys. */
   key: nameField,
   /** What the app opens: `simplex` for stock SimpleX apps, `porchlight` for those on the SDK. */
-  profile: z.enum(['simplex', 'porchlight']).default('simplex'),
+  profile: z.enum(PROFILES).default('simplex'),
   /** All that a phone shows when the app's extension could not open the push. */
   visible_text: z.string().min(1).max(200).default('Encrypted message or another app event'),
   /** Apple's notification category; by default that of stock apps in profile `simplex`, none in `porchlight`. */

@@ -1,6 +1,7 @@
 /** The subscriber's configuration: keys, defaults, units. The file holds no secret, only names of secret files. */
 import { z } from 'zod';
 import { SIGNAL_CLASSES } from '../../shared/push/porchlight-profile.js';
+import { PROFILES } from '../../shared/relay/constants.js';
 import { parseGatewayAddress } from '../../shared/relay/identity.js';
 import {
   limitField,
@@ -50,7 +51,7 @@ const listenerKeys = z.strictObject({
   /** Bundle id of the app that this listener serves. */
   topic: z.string().min(1).max(155),
   /** What the app opens: `simplex` for stock SimpleX apps, `porchlight` for those on the SDK; as at the gateway. */
-  profile: z.enum(['simplex', 'porchlight']).default('simplex'),
+  profile: z.enum(PROFILES).default('simplex'),
   /** Shown and rewritten by the app; silent only; or silent, and past that budget an empty "new message". */
   mode: z.enum(['mutable', 'background', 'alert']).default('mutable'),
   /** What its signals are; nothing is shown for an `update`. */

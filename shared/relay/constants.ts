@@ -10,6 +10,10 @@ export const PATHS = {
   push: '/v1/push',
 } as const;
 
+/** Forms of pushes, as the statement names them: what stock SimpleX apps open, and what apps on the SDK do. */
+export const PROFILES = ['simplex', 'porchlight'] as const;
+export type ProfileName = (typeof PROFILES)[number];
+
 /** Whole request body (relay.md §6): a full batch of 256 frames and room to spare. */
 export const MAX_BODY_SIZE = 1024 * 1024;
 

@@ -5,6 +5,7 @@
  */
 import type { DeviceToken } from '../ntf/commands.js';
 import type { NtfTokenStatus } from '../ntf/responses.js';
+import type { ProfileName } from '../relay/constants.js';
 import type { Clock } from '../run/clock.js';
 import { Connection } from './connection.js';
 import { DeliveryLog, type DeliveryReport } from './delivery.js';
@@ -26,7 +27,7 @@ export interface PhoneOptions {
   readonly renewNotifier: (name: string) => Promise<QueueCredentials>;
   readonly clock: Clock;
   /** The form of the pushes, as gateway and subscriber have it for this app; `simplex` unless given. */
-  readonly profile?: 'simplex' | 'porchlight';
+  readonly profile?: ProfileName;
   readonly crypto?: SdkCrypto;
   readonly saved?: PhoneState;
 }
@@ -56,7 +57,7 @@ export class PorchlightPhone {
   private readonly registration: Registration;
   private readonly subscriptions: Subscriptions;
   private readonly upkeep: Upkeep;
-  private readonly profile: NonNullable<PhoneOptions['profile']>;
+  private readonly profile: ProfileName;
   private readonly deliveries: DeliveryLog;
   private turn: Promise<unknown> = Promise.resolve();
 

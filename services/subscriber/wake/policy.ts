@@ -1,10 +1,9 @@
 /** Which push a device gets next, and what it looks like to the gateway. Pure tables and functions. */
 import type { SignalClass } from '../../../shared/push/porchlight-profile.js';
 import type { FrameKind } from '../../../shared/relay/batch.js';
+import type { ProfileName } from '../../../shared/relay/constants.js';
 import { RATES, type Rate } from './budget.js';
 
-/** The form of a push: what stock SimpleX apps open, or what apps on the SDK do. */
-export type ProfileName = 'simplex' | 'porchlight';
 /** What pushes look like to Apple (design §5). */
 export type Mode = 'mutable' | 'background' | 'alert';
 

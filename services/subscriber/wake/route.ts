@@ -1,7 +1,8 @@
 /** How the devices of one listener are pushed: the gateway's lane, and the listener's choices. */
 import type { SignalClass } from '../../../shared/push/porchlight-profile.js';
+import type { ProfileName } from '../../../shared/relay/constants.js';
 import type { Lane } from './lane.js';
-import type { Mode, ProfileName } from './policy.js';
+import type { Mode } from './policy.js';
 
 /** The choices of a listener (design §4.1). */
 export interface PushStyle {

@@ -1,9 +1,10 @@
 /** No messaging server uses up a device's pushes (design §5), and flags are told in both profiles. */
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import type { Mode, ProfileName } from '../../../../../services/subscriber/wake/policy.js';
+import type { Mode } from '../../../../../services/subscriber/wake/policy.js';
 import { Shares } from '../../../../../services/subscriber/wake/shares.js';
 import { loadCrypto } from '../../../../../shared/crypto/load.js';
+import type { ProfileName } from '../../../../../shared/relay/constants.js';
 import { ACCEPTED } from '../../../../support/fake-link.js';
 import { wakeRig } from '../../../../support/wake.js';
 

@@ -6,12 +6,12 @@ import {
   frameKind,
   lifeSeconds,
   type Mode,
-  type ProfileName,
   type PushKind,
 } from '../../../../../services/subscriber/wake/policy.js';
 import { loadCrypto } from '../../../../../shared/crypto/load.js';
 import type { SignalClass } from '../../../../../shared/push/porchlight-profile.js';
 import type { Frame } from '../../../../../shared/relay/batch.js';
+import { PROFILES, type ProfileName } from '../../../../../shared/relay/constants.js';
 import { seconds } from '../../../../../shared/run/clock.js';
 import { ACCEPTED } from '../../../../support/fake-link.js';
 import { type WakeRig, wakeRig } from '../../../../support/wake.js';
@@ -21,7 +21,6 @@ const SECOND = 1_000;
 const MINUTE = 60 * SECOND;
 const HOUR = 60 * MINUTE;
 const DAY = 24 * HOUR;
-const PROFILES: readonly ProfileName[] = ['simplex', 'porchlight'];
 const MODES: readonly Mode[] = ['mutable', 'background', 'alert'];
 const CLASSES: readonly SignalClass[] = ['message', 'update'];
 
