@@ -27,8 +27,6 @@ const LONG = 0x80;
 /** More than any value here takes; keeps lengths far from 32-bit arithmetic. */
 const MAX_LENGTH_BYTES = 3;
 
-// ---- reading: views into the input; DecodeError on anything else than what is asked for
-
 /** The next element's tag; undefined at the end of input. */
 export const peekTag = (reader: Reader): number | undefined => reader.bytes[reader.offset];
 
@@ -63,8 +61,6 @@ function readLength(reader: Reader): number {
   if (length < LONG || length >>> (8 * (bytes - 1)) === 0) throw new DecodeError('DER: length not shortest');
   return length;
 }
-
-// ---- writing
 
 /** An element of this tag with the parts one after another as its content. Throws `RangeError` from 16 MiB on. */
 export function element(tag: number, ...parts: readonly Bytes[]): Uint8Array {

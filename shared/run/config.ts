@@ -101,8 +101,6 @@ function readToml(file: string): TomlTable {
   }
 }
 
-// --- the schema as a tree of keys -------------------------------------------------------------------------------
-
 interface Node {
   readonly type: string;
   readonly shape?: Readonly<Record<string, z.ZodType>>;
@@ -132,8 +130,6 @@ function namesAt(schema: z.ZodType, path: readonly PropertyKey[]): string[] | un
   }
   return node.shape && Object.keys(node.shape);
 }
-
-// --- problems ---------------------------------------------------------------------------------------------------
 
 function describe(schema: z.ZodType, issue: z.core.$ZodIssue): string[] {
   const path = issue.path.map(String);
@@ -170,8 +166,6 @@ function editDistance(a: string, b: string): number {
   }
   return row[b.length]!;
 }
-
-// --- environment ------------------------------------------------------------------------------------------------
 
 /** Writes each variable into the table; returns a problem for each that names no key. */
 function overlayEnvironment(schema: z.ZodType, table: TomlTable, source: ConfigSource): string[] {

@@ -73,8 +73,6 @@ function xchacha(key, nonce, aad, plain) {
   return cat(cipher.update(plain), cipher.final(), cipher.getAuthTag());
 }
 
-// --- sealed token, relay.md §3 ----------------------------------------------------------------------------------
-
 const subscriberSeed = bytes('subscriber seed', 32);
 const ed25519Pkcs8 = (seed) => cat(Buffer.from('302e020100300506032b657004220420', 'hex'), seed);
 const ed25519Key = (seed) => createPrivateKey({ key: ed25519Pkcs8(seed), format: 'der', type: 'pkcs8' });
@@ -138,8 +136,6 @@ save('sealed-token', {
     })),
   ),
 });
-
-// --- capability and code, relay.md §4 and §5 --------------------------------------------------------------------
 
 const root = bytes('epoch root', 32);
 const epochId = bytes('epoch id', 4);
@@ -217,8 +213,6 @@ save('capability', {
   })),
 });
 
-// --- verification frame, relay.md §5 ----------------------------------------------------------------------------
-
 const phone = nacl.box.keyPair.fromSecretKey(bytes('phone key', 32));
 const subscriberBox = nacl.box.keyPair.fromSecretKey(bytes('subscriber box key', 32));
 const boxNonce = bytes('box nonce', 24);
@@ -236,8 +230,6 @@ save('verification', {
   payload: hex(cat(Buffer.from(m), Buffer.alloc(2896))),
   box: hex(nacl.box(padded, boxNonce, phone.publicKey, subscriberBox.secretKey)),
 });
-
-// --- batch and answers, relay.md §6 -----------------------------------------------------------------------------
 
 const frames = [
   { kind: 0, urgency: 0, slot: 0, expiry: 1_800_000_600 },
@@ -299,8 +291,6 @@ save('batch', {
     record: hex(answer(a)),
   })),
 });
-
-// --- signed request and statement, relay.md §2 and §1 -----------------------------------------------------------
 
 const gatewayKey = ed25519Key(bytes('gateway seed', 32));
 const gatewayPublic = rawPublic(gatewayKey);

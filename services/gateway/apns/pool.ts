@@ -118,8 +118,6 @@ export class Pool {
     this.dispatch();
   }
 
-  // --- admission --------------------------------------------------------------------------------------------------
-
   /** What can be said at once, before a push takes a place in the queue. */
   private refusal(push: ApnsPush): ApnsResult | undefined {
     if (this.closing) return DOWN;
@@ -135,8 +133,6 @@ export class Pool {
     for (const line of this.lines) if (!line.isDown) return false;
     return true;
   }
-
-  // --- sending ----------------------------------------------------------------------------------------------------
 
   private dispatch(): void {
     this.waiting.offer((job) => this.place(job));
@@ -210,8 +206,6 @@ export class Pool {
       if (this.isDown) this.flush(DOWN);
     }
   }
-
-  // --- answers ----------------------------------------------------------------------------------------------------
 
   private respond(job: Job, link: Link, answer: Extract<Answer, { kind: 'response' }>): void {
     const reaction = reactionTo(answer.status, answer.reason);
@@ -341,8 +335,6 @@ export class Pool {
     job.resolve(result);
     if (this.jobs.size === 0) this.whenIdle?.();
   }
-
-  // --- time and connections ---------------------------------------------------------------------------------------
 
   private changed(event: LineEvent | 'settings', word?: string): void {
     if (event !== 'settings') this.options.meter.connection(event, word);

@@ -90,8 +90,6 @@ export class MemoryRegistry<Address, Credentials>
     this.devices.close();
   }
 
-  // --- devices
-
   register(registration: Registration): Device | undefined {
     const record = this.devices.register(registration);
     if (record === undefined) this.refused('devices');
@@ -152,8 +150,6 @@ export class MemoryRegistry<Address, Credentials>
     this.devices.record(device)?.dropSealedToken();
   }
 
-  // --- subscriptions
-
   subscribe(device: Device, address: Address, credentials: Credentials): SubscribeResult {
     const record = this.devices.record(device);
     if (record?.isProven !== true) return this.refuse('taken', 'unproven');
@@ -182,8 +178,6 @@ export class MemoryRegistry<Address, Credentials>
     this.drop(record, subscription.ref);
     this.count();
   }
-
-  // --- queues, for the wake engine
 
   address(ref: number): Address {
     return this.source.address(this.subscriptions.handle(ref));
@@ -215,8 +209,6 @@ export class MemoryRegistry<Address, Credentials>
     return undefined;
   }
 
-  // --- what the source tells
-
   status(ref: number, status: FollowStatus): void {
     if (!this.subscriptions.has(ref)) return;
     if (status.kind === 'active') this.confirmed(ref);
@@ -235,8 +227,6 @@ export class MemoryRegistry<Address, Credentials>
   maybeMissed(ref: number): void {
     if (this.holds(ref)) this.events.maybeMissed(this.deviceOf(ref));
   }
-
-  // --- inside
 
   /** The first registration whose NSUB succeeded keeps the queue; to a later one it is as if refused. */
   private confirmed(ref: number): void {

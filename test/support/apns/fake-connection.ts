@@ -49,8 +49,6 @@ export class FakeConnection implements Connection {
     queueMicrotask(() => this.lose());
   }
 
-  // --- what the other side does -------------------------------------------------------------------------------------
-
   settings(maxStreams: number): void {
     this.maxStreams = maxStreams;
     this.listener.settings();

@@ -104,8 +104,6 @@ export class Follower implements SessionEvents {
     }
   }
 
-  // --- the connection
-
   private onConnected(link: Link): void {
     this.session = this.shared.openSession(link, this);
     this.shared.linked(true);
@@ -215,8 +213,6 @@ export class Follower implements SessionEvents {
     return this.shared.queues.has(row, FLAG.associated) ? LIST.service : LIST.todo;
   }
 
-  // --- the service (guide G.3, J.4)
-
   /** One NSUBS for all that was associated on earlier connections; NSUBs where there is no such thing. */
   private beginService(link: Link): void {
     const { associations } = this;
@@ -262,8 +258,6 @@ export class Follower implements SessionEvents {
     const { needsDailyCheck, nextCheckMs } = this.associations;
     if (needsDailyCheck) this.returnAfter(LIST.active, nextCheckMs);
   }
-
-  // --- what the server says
 
   answered(row: number, answer: Answer): void {
     this.shared.metrics.smp_answers_total.inc({ outcome: answer.kind });
@@ -347,8 +341,6 @@ export class Follower implements SessionEvents {
     this.report(row, { kind });
   }
 
-  // --- trying again
-
   /** After a temporary failure: 1 s at first, 10 minutes at last. The status stays. */
   private again(row: number): void {
     const failures = this.shared.queues.failures(row);
@@ -377,8 +369,6 @@ export class Follower implements SessionEvents {
     for (const timer of this.timers) timer?.cancel();
     this.timers.length = 0;
   }
-
-  // --- rows
 
   private report(row: number, status: FollowStatus): void {
     const { queues, sink } = this.shared;

@@ -151,8 +151,6 @@ export class Session {
     this.link.transport.close();
   }
 
-  // --- out
-
   /** Bytes of a queue's NSUB in a block, its length field included. */
   private sizeOf(row: number): number {
     const { sendsSessionId, hasServiceSig, sessionId } = this.link.params;
@@ -201,8 +199,6 @@ export class Session {
     this.send([encodeTransmission(params, { auth: EMPTY, corrId, entityId: EMPTY, command: PING })]);
   }
 
-  // --- time
-
   private heard(): void {
     this.heardMs = this.tools.clock.monotonic();
   }
@@ -244,8 +240,6 @@ export class Session {
     }
     this.tellWritable();
   }
-
-  // --- in
 
   private received(block: Uint8Array): void {
     const { params, blocks } = this.link;

@@ -18,8 +18,6 @@ import { signingKey } from '../../../../support/apns/setup.js';
 
 const MINUTE = 60_000;
 
-// --- requests -------------------------------------------------------------------------------------------------------
-
 const good: Record<string, string> = {
   ':method': 'POST',
   ':path': '/3/device/abcd',
@@ -75,8 +73,6 @@ test('headers, path and size', () => {
   }
   assert.equal(request({}, 10, ['apns-topic', 'app']), 'DuplicateHeaders');
 });
-
-// --- provider tokens ------------------------------------------------------------------------------------------------
 
 const first = signingKey();
 const second = signingKey();
@@ -201,8 +197,6 @@ test('the first push binds the connection to team and key', async () => {
   assert.equal(on(token, 'other'), 'InvalidProviderToken');
   assert.equal(on(token, 'foreign'), 'TopicDisallowed');
 });
-
-// --- devices and deliveries -----------------------------------------------------------------------------------------
 
 function phone(rules = SIMULATOR_RULES) {
   const clock = new VirtualClock();

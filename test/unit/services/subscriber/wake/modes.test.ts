@@ -65,8 +65,6 @@ async function spend(s: Scene, kinds: readonly PushKind[]): Promise<void> {
   s.link.sent.length = 0;
 }
 
-// --- one signal: (mode, class, budgets used up, age) → which push, and after how long ----------------------------
-
 type Expected = readonly [kind: PushKind, afterMs: number];
 interface Case {
   readonly spent: readonly PushKind[];
@@ -172,8 +170,6 @@ describe('age: untold signals never age out, and their age changes nothing', () 
   }
 });
 
-// --- a signal a minute ------------------------------------------------------------------------------------------
-
 const SCHEDULES: Readonly<Record<Mode, readonly string[]>> = {
   mutable: Array.from({ length: 46 }, (_, minute) => `message@${minute}`),
   background: ['silent@0', 'silent@20', 'silent@40'],
@@ -223,8 +219,6 @@ describe('a signal every minute', () => {
     assert.ok(alert!.payload.every((byte) => byte === 0));
   });
 });
-
-// --- other wishes -----------------------------------------------------------------------------------------------
 
 describe('flags, periodic wake-ups and verification', () => {
   for (const profile of PROFILES) {
