@@ -2,13 +2,11 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Crypto } from '../../shared/crypto/crypto.js';
-import { readIdentityKey } from '../../shared/crypto/identity-key.js';
 import { loadCrypto } from '../../shared/crypto/load.js';
 import { fromBase64url } from '../../shared/encoding/base64url.js';
 import { latin1 } from '../../shared/encoding/bytes.js';
 import { gatewayFingerprint, subscriberTag } from '../../shared/relay/identity.js';
 import { type Clock, systemClock, type Timer } from '../../shared/run/clock.js';
-import { checkFiles } from '../../shared/run/config.js';
 import { controlPath, startControl } from '../../shared/run/control.js';
 import { readSecretFile, secretFolder, writeSecretFile } from '../../shared/run/files.js';
 import { inventoryCommand } from '../../shared/run/inventory.js';
@@ -28,7 +26,7 @@ import { Epochs } from './capabilities/epochs.js';
 import { KeyFolder } from './capabilities/key-folder.js';
 import { SealingKeys } from './capabilities/sealing-keys.js';
 import type { GatewayConfig } from './config.js';
-import { gatewayFiles } from './files.js';
+import { type GatewayFiles, openGatewayFiles } from './files.js';
 import { Admission } from './http/admission.js';
 import { type ListenerOptions, startListener } from './http/listener.js';
 import { createRoutes } from './http/routes.js';
@@ -41,7 +39,6 @@ import { Subscribers } from './limits/subscribers.js';
 import { gatewayMetrics } from './metrics.js';
 import { Pusher } from './push/pusher.js';
 import { Statements } from './statement.js';
-import { readTls } from './tls.js';
 
 const TAG_KEY_SIZE = 32;
 const SAMPLE_MS = 15_000;
@@ -70,10 +67,10 @@ export interface Gateway {
 export async function startGateway(config: GatewayConfig, deps: GatewayDeps): Promise<Gateway> {
   const { log, clock = systemClock, crypto = await loadCrypto() } = deps;
   log.info('crypto loaded', { backend: crypto.backend });
-  checkFiles(gatewayFiles(config, crypto));
+  const files = openGatewayFiles(config, crypto);
   const metrics = new Metrics('porchlight_gateway_');
   const base = { crypto, clock, log, metrics };
-  const parts = assemble(config, { ...base, handles: metrics.add(gatewayMetrics) }, deps.engine);
+  const parts = assemble(config, files, { ...base, handles: metrics.add(gatewayMetrics) }, deps.engine);
   const inventory = inventoryCommand(metrics, gatewayHoldings(config.keys.length), parts.measure);
   const control = await startControl({ path: controlPath(config), commands: { inventory }, clock, log });
   const listener = await startListener({ ...parts, listen: config.listen, metrics: parts.handles });
@@ -111,11 +108,14 @@ interface Observed extends Base {
 }
 
 /** Everything behind the listeners, from left to right. */
-function assemble(config: GatewayConfig, base: Observed, givenEngine: ApnsEngine | undefined) {
+function assemble(
+  config: GatewayConfig,
+  { identity, tls }: GatewayFiles,
+  base: Observed,
+  givenEngine: ApnsEngine | undefined,
+) {
   const { crypto, clock, handles } = base;
-  const identity = readIdentityKey(crypto, config.identity_key);
   const fingerprint = gatewayFingerprint(crypto, identity.publicKey);
-  const tls = config.tls && readTls(crypto, config.tls);
   const apps = new Apps(crypto, config.apps);
   const engine = givenEngine ?? makeEngine(config, base);
   const keys = openKeys(config, base);

@@ -1,19 +1,25 @@
-/** Every file that the gateway's configuration names, and how it is used (`checkFiles`). */
+/** Every file that the gateway's configuration names, opened. */
 import { readFileSync } from 'node:fs';
-import type { Crypto } from '../../shared/crypto/crypto.js';
+import type { Crypto, KeyPair } from '../../shared/crypto/crypto.js';
 import { readIdentityKey } from '../../shared/crypto/identity-key.js';
-import type { FileCheck } from '../../shared/run/config.js';
+import { ConfigFiles } from '../../shared/run/config.js';
 import { readSigningKey } from './apns/signing-key.js';
 import type { GatewayConfig } from './config.js';
-import { readTls } from './tls.js';
+import { readTls, type TlsMaterial } from './tls.js';
 
-export function gatewayFiles(config: GatewayConfig, crypto: Crypto): FileCheck[] {
-  const { tls, keys, identity_key, test_environment } = config;
-  const ca = test_environment?.ca_file;
-  return [
-    ['identity_key', () => readIdentityKey(crypto, identity_key)],
-    ...(tls ? [['tls', () => readTls(crypto, tls)] as const] : []),
-    ...keys.map(({ file }, i) => [`keys.${i}.file`, () => readSigningKey(file)] as const),
-    ...(ca === undefined ? [] : [['test_environment.ca_file', () => readFileSync(ca)] as const]),
-  ];
+export interface GatewayFiles {
+  readonly identity: KeyPair;
+  readonly tls: TlsMaterial | undefined;
+}
+
+/** Signing keys and the test authority are only judged here: the engine reads them when it needs them. Throws `ConfigError`. */
+export function openGatewayFiles(config: GatewayConfig, crypto: Crypto): GatewayFiles {
+  const files = new ConfigFiles();
+  const identity = files.use('identity_key', () => readIdentityKey(crypto, config.identity_key));
+  const tls = config.tls && files.use('tls', () => readTls(crypto, config.tls!));
+  for (const [i, { file }] of config.keys.entries()) files.use(`keys.${i}.file`, () => readSigningKey(file));
+  const ca = config.test_environment?.ca_file;
+  if (ca !== undefined) files.use('test_environment.ca_file', () => readFileSync(ca));
+  files.check();
+  return { identity, tls };
 }

@@ -1,11 +1,9 @@
 /** Composition root of the subscriber: the only file that knows every part. */
 import type { Crypto } from '../../shared/crypto/crypto.js';
-import { readIdentityKey } from '../../shared/crypto/identity-key.js';
 import { loadCrypto } from '../../shared/crypto/load.js';
 import { uniform } from '../../shared/crypto/uniform.js';
 import { subscriberTag } from '../../shared/relay/identity.js';
 import { type Clock, systemClock } from '../../shared/run/clock.js';
-import { checkFiles } from '../../shared/run/config.js';
 import { controlPath, startControl } from '../../shared/run/control.js';
 import { inventoryCommand } from '../../shared/run/inventory.js';
 import type { Log } from '../../shared/run/log.js';
@@ -15,7 +13,7 @@ import type { SmpQueue } from '../../shared/smp/address.js';
 import { type NtfListener, type NtfListenerOptions, startNtfListener } from './clients/listener.js';
 import { clientMetrics } from './clients/metrics.js';
 import type { SubscriberConfig } from './config.js';
-import { listenerIdentity, subscriberFiles } from './files.js';
+import { openSubscriberFiles, type SubscriberFiles } from './files.js';
 import { SUBSCRIBER_HOLDINGS } from './inventory.js';
 import { dialThrough } from './outbound/connector.js';
 import type { GatewayLink } from './outbound/gateway-link.js';
@@ -26,7 +24,6 @@ import { MemoryRegistry } from './registry/memory-registry.js';
 import { registryMetrics } from './registry/metrics.js';
 import { smpAddressForm } from './registry/smp-address-form.js';
 import { smpMetrics } from './sources/smp/metrics.js';
-import { loadServiceIdentity } from './sources/smp/service-identity.js';
 import { type NotifierKey, SmpSource } from './sources/smp/source.js';
 import { traceCommand } from './trace.js';
 import { createWakeEngine, type WakeListener } from './wake/engine.js';
@@ -51,19 +48,19 @@ export interface Subscriber {
 export async function startSubscriber(config: SubscriberConfig, deps: SubscriberDeps): Promise<Subscriber> {
   const { log, clock = systemClock, crypto = await loadCrypto() } = deps;
   log.info('crypto loaded', { backend: crypto.backend });
-  checkFiles(subscriberFiles(config, crypto));
+  const files = openSubscriberFiles(config, crypto);
   const metrics = new Metrics('porchlight_subscriber_');
   const base = { crypto, clock, log, random: uniform(crypto) };
 
-  const identity = readIdentityKey(crypto, config.identity_key);
+  const { identity } = files;
   const links = openLinks(config, { ...base, identity, metrics: metrics.add(linkMetrics) });
-  const { registry, source, wake } = assemble(config, base, metrics, links);
+  const { registry, source, wake } = assemble(config, files, base, metrics, links);
   const commands = {
     inventory: inventoryCommand(metrics, SUBSCRIBER_HOLDINGS),
     trace: traceCommand({ clock, wake, holderOf: (queue) => registry.holderOf(queue) }),
   };
   const control = await startControl({ path: controlPath(config), commands, clock, log });
-  const listeners = await openListeners(config, links, {
+  const listeners = await openListeners(config, files, links, {
     ...base,
     metrics: metrics.add(clientMetrics),
     processKey: crypto.randomBytes(PROCESS_KEY_SIZE),
@@ -104,7 +101,13 @@ interface Base {
 type Links = ReadonlyMap<string, GatewayLink>;
 
 /** Everything between the messaging servers and the gateways, from left to right. */
-function assemble(config: SubscriberConfig, base: Base, metrics: Metrics, links: Links) {
+function assemble(
+  config: SubscriberConfig,
+  { service }: SubscriberFiles,
+  base: Base,
+  metrics: Metrics,
+  links: Links,
+) {
   const { limits, smp } = config;
   const registry = new MemoryRegistry<SmpQueue, NotifierKey>({
     ...base,
@@ -121,7 +124,7 @@ function assemble(config: SubscriberConfig, base: Base, metrics: Metrics, links:
     ...base,
     sink: registry,
     metrics: metrics.add(smpMetrics),
-    service: serviceOf(config, base.crypto),
+    service,
     proxy: smp.socks_proxy,
     isolation: smp.isolation,
     allow: smp.allow_networks,
@@ -154,6 +157,7 @@ type ListenerBase = Omit<NtfListenerOptions, 'name' | 'listen' | 'topic' | 'iden
 /** By name, each listening. */
 async function openListeners(
   config: SubscriberConfig,
+  files: SubscriberFiles,
   links: Links,
   base: ListenerBase,
 ): Promise<Map<string, NtfListener>> {
@@ -161,19 +165,11 @@ async function openListeners(
   const opened = new Map<string, NtfListener>();
   for (const listener of config.listeners) {
     const { name, listen, topic, gateway } = listener;
-    const identity = listenerIdentity(base.crypto, listener);
+    const identity = files.listeners.get(name)!;
     const link = links.get(gateway)!;
     opened.set(name, await startNtfListener({ ...base, name, listen, topic, identity, link, limits }));
   }
   return opened;
-}
-
-function serviceOf(
-  { smp }: SubscriberConfig,
-  crypto: Crypto,
-): ReturnType<typeof loadServiceIdentity> | undefined {
-  const file = smp.service_certificate;
-  return file === undefined ? undefined : loadServiceIdentity(crypto, file);
 }
 
 type LinkBase = Omit<Parameters<typeof createGatewayLink>[0], 'address' | 'tls'>;

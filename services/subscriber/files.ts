@@ -1,34 +1,37 @@
-/** Every file that the subscriber's configuration names, and how it is used (`checkFiles`). */
+/** Every file that the subscriber's configuration names, opened. */
 import { readFileSync } from 'node:fs';
-import type { Crypto } from '../../shared/crypto/crypto.js';
+import type { Crypto, KeyPair } from '../../shared/crypto/crypto.js';
 import { readIdentityKey } from '../../shared/crypto/identity-key.js';
-import type { FileCheck } from '../../shared/run/config.js';
+import { ConfigFiles } from '../../shared/run/config.js';
 import { loadIdentity, type NtfIdentity } from './clients/identity.js';
 import type { SubscriberConfig } from './config.js';
 import { loadServiceIdentity } from './sources/smp/service-identity.js';
 
-export function subscriberFiles(config: SubscriberConfig, crypto: Crypto): FileCheck[] {
-  const { identity_key, smp, gateways, listeners } = config;
-  const service = smp.service_certificate;
-  return [
-    ['identity_key', () => readIdentityKey(crypto, identity_key)],
-    ...(service === undefined
-      ? []
-      : [['smp.service_certificate', () => loadServiceIdentity(crypto, service)] as const]),
-    ...gateways.flatMap(({ ca_file }, i): FileCheck[] =>
-      ca_file === undefined ? [] : [[`gateways.${i}.ca_file`, () => readFileSync(ca_file)]],
-    ),
-    ...listeners.map((listener, i) => [`listeners.${i}`, () => listenerIdentity(crypto, listener)] as const),
-  ];
+export interface SubscriberFiles {
+  readonly identity: KeyPair;
+  readonly service: ReturnType<typeof loadServiceIdentity> | undefined;
+  /** What phones know each listener by, by its name. */
+  readonly listeners: ReadonlyMap<string, NtfIdentity>;
 }
 
-/** What phones know a listener by. Throws `IdentityError` or `SecretFileError`. */
-export const listenerIdentity = (
-  crypto: Crypto,
-  listener: SubscriberConfig['listeners'][number],
-): NtfIdentity =>
-  loadIdentity(crypto, {
-    caCertificate: listener.ca_certificate,
-    certificate: listener.certificate,
-    privateKey: listener.private_key,
-  });
+/** The gateways' authorities are only judged here: each link reads its own. Throws `ConfigError`. */
+export function openSubscriberFiles(config: SubscriberConfig, crypto: Crypto): SubscriberFiles {
+  const files = new ConfigFiles();
+  const identity = files.use('identity_key', () => readIdentityKey(crypto, config.identity_key));
+  const certificate = config.smp.service_certificate;
+  const service =
+    certificate === undefined
+      ? undefined
+      : files.use('smp.service_certificate', () => loadServiceIdentity(crypto, certificate));
+  for (const [i, { ca_file }] of config.gateways.entries()) {
+    if (ca_file !== undefined) files.use(`gateways.${i}.ca_file`, () => readFileSync(ca_file));
+  }
+  const listeners = new Map<string, NtfIdentity>();
+  for (const [i, listener] of config.listeners.entries()) {
+    const { name, ca_certificate: caCertificate, certificate, private_key: privateKey } = listener;
+    const load = () => loadIdentity(crypto, { caCertificate, certificate, privateKey });
+    listeners.set(name, files.use(`listeners.${i}`, load));
+  }
+  files.check();
+  return { identity, service, listeners };
+}

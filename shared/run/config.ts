@@ -38,23 +38,27 @@ export function loadConfig<S extends z.ZodType>(schema: S, source: ConfigSource)
   return result.data as z.output<S>;
 }
 
-/** A key of the configuration and the attempt to use what it names. */
-export type FileCheck = readonly [key: string, use: () => unknown];
-
 /**
- * Uses every file that the configuration names, so that a start is refused with all that is wrong and not with the
- * first thing. Throws `ConfigError`; the lines name files, never their content.
+ * Opens the files that a configuration names, so that a start is refused with all that is wrong and not with the
+ * first thing. The problems name keys and files, never content.
  */
-export function checkFiles(checks: readonly FileCheck[]): void {
-  const problems: string[] = [];
-  for (const [key, use] of checks) {
+export class ConfigFiles {
+  private readonly problems: string[] = [];
+
+  /** What `open` gives. Where it throws, that is a problem of `key`, and nothing is to be used: see `check`. */
+  use<T>(key: string, open: () => T): T {
     try {
-      use();
+      return open();
     } catch (error) {
-      problems.push(`${key}: ${fileProblem(error as NodeJS.ErrnoException)}`);
+      this.problems.push(`${key}: ${fileProblem(error as NodeJS.ErrnoException)}`);
+      return undefined as T; // never seen: `check` throws
     }
   }
-  if (problems.length > 0) throw new ConfigError(problems);
+
+  /** To be called when all were opened, before any of it is used. Throws `ConfigError`. */
+  check(): void {
+    if (this.problems.length > 0) throw new ConfigError(this.problems);
+  }
 }
 
 /** Our own errors say it in words without secrets; others only what kind of failure it was. */

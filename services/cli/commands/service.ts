@@ -2,7 +2,7 @@
 import type { z } from 'zod';
 import type { Crypto } from '../../../shared/crypto/crypto.js';
 import { loadCrypto } from '../../../shared/crypto/load.js';
-import { checkFiles, type FileCheck, loadConfig, printConfig } from '../../../shared/run/config.js';
+import { loadConfig, printConfig } from '../../../shared/run/config.js';
 import { createLog, type Log, type LogLevel } from '../../../shared/run/log.js';
 import { onShutdown } from '../../../shared/run/shutdown.js';
 
@@ -17,33 +17,33 @@ interface Running {
 
 interface Service<S extends z.ZodType> {
   readonly schema: S;
-  /** Every file that the configuration names. */
-  files(config: z.output<S>, crypto: Crypto): FileCheck[];
+  /** Opens every file that the configuration names. Throws `ConfigError`. */
+  open(config: z.output<S>, crypto: Crypto): unknown;
   start(config: z.output<S>, log: Log): Promise<Running>;
 }
 
 const SERVICES = {
   async gateway() {
-    const [{ gatewayConfigSchema }, { gatewayFiles }, { startGateway }] = await Promise.all([
+    const [{ gatewayConfigSchema }, { openGatewayFiles }, { startGateway }] = await Promise.all([
       import('../../gateway/config.js'),
       import('../../gateway/files.js'),
       import('../../gateway/app.js'),
     ]);
     return {
       schema: gatewayConfigSchema,
-      files: gatewayFiles,
+      open: openGatewayFiles,
       start: (config, log) => startGateway(config, { log }),
     } satisfies Service<typeof gatewayConfigSchema>;
   },
   async subscriber() {
-    const [{ subscriberConfigSchema }, { subscriberFiles }, { startSubscriber }] = await Promise.all([
+    const [{ subscriberConfigSchema }, { openSubscriberFiles }, { startSubscriber }] = await Promise.all([
       import('../../subscriber/config.js'),
       import('../../subscriber/files.js'),
       import('../../subscriber/app.js'),
     ]);
     return {
       schema: subscriberConfigSchema,
-      files: subscriberFiles,
+      open: openSubscriberFiles,
       start: (config, log) => startSubscriber(config, { log }),
     } satisfies Service<typeof subscriberConfigSchema>;
   },
@@ -55,7 +55,7 @@ export async function runService(name: keyof typeof SERVICES, options: ServiceOp
   const prefix = `PORCHLIGHT_${name.toUpperCase()}_`;
   const config = loadConfig(service.schema, { file: options.config, env: process.env, prefix });
   if (options.checkConfig) {
-    checkFiles(service.files(config, await loadCrypto()));
+    service.open(config, await loadCrypto());
     process.stdout.write(printConfig(config));
     return;
   }
