@@ -56,6 +56,13 @@ export class Reader {
     return Number.isSafeInteger(value) ? value : fail('number too large');
   }
 
+  /** IEEE 754 double; NaN is refused. */
+  f64(): number {
+    const bytes = this.take(8);
+    const value = new DataView(bytes.buffer, bytes.byteOffset).getFloat64(0);
+    return Number.isNaN(value) ? fail('not a number') : value;
+  }
+
   /** u8 length, then that many bytes. */
   shortString(): Uint8Array {
     return this.take(this.u8());

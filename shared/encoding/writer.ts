@@ -48,6 +48,14 @@ export class Writer {
     return this.u32(high >>> 0).u32(value - high * 0x1_0000_0000);
   }
 
+  /** IEEE 754 double; infinities are values, NaN is none. */
+  f64(value: number): this {
+    if (Number.isNaN(value)) throw new RangeError('not a number');
+    const at = this.room(8);
+    new DataView(this.buffer.buffer, this.buffer.byteOffset).setFloat64(at, value);
+    return this;
+  }
+
   bytes(value: Bytes): this {
     const at = this.room(value.length);
     this.buffer.set(value, at);

@@ -18,6 +18,7 @@ const REQUEST_MS = 10_000;
 /** `sun_path` has 108 bytes on Linux and 104 elsewhere, a zero at the end. */
 const MAX_PATH_BYTES = 103;
 const ONLY_OWNER = 0o600;
+const NEWLINE = 0x0a;
 
 /** The section `control` of a configuration. */
 export const controlSection = z.strictObject({ socket: z.string().min(1).optional() }).prefault({});
@@ -40,15 +41,22 @@ export type ControlCommand = (
   gone: AbortSignal,
 ) => Promise<void>;
 
+/** Takes over the connection behind its request, whatever is spoken on it then. `socket` is paused. */
+export type ControlStream = (socket: Socket) => Promise<void>;
+
 export interface ControlOptions {
   readonly path: string;
   /** By the word that stands as `do` in a request. */
   readonly commands: Readonly<Record<string, ControlCommand>>;
+  /** The same, for requests that go on in a protocol of their own. */
+  readonly streams?: Readonly<Record<string, ControlStream>>;
   readonly clock: Clock;
   readonly log: Log;
 }
 
 export interface ControlSocket {
+  /** Stops listening, so that another process can; connections stay. */
+  release(): void;
   close(): Promise<void>;
 }
 
@@ -63,15 +71,23 @@ export async function startControl(options: ControlOptions): Promise<ControlSock
     sockets.add(socket);
     socket.on('error', () => {}); // 'close' follows
     socket.on('close', () => sockets.delete(socket));
-    serve(socket, options);
+    serve(socket, options, () => sockets.delete(socket));
   });
   server.maxConnections = MAX_CONNECTIONS;
   await removeLeftover(path);
   await listen(server, path);
+  let isListening = true;
+  const release = (): void => {
+    if (isListening) server.close();
+    isListening = false;
+  };
   return {
+    release,
     close: () =>
       new Promise((resolve) => {
-        server.close(() => resolve());
+        if (isListening) server.close(() => resolve());
+        else resolve();
+        isListening = false;
         for (const socket of sockets) socket.destroy();
       }),
   };
@@ -109,20 +125,34 @@ async function listen(server: Server, path: string): Promise<void> {
   chmodSync(path, ONLY_OWNER);
 }
 
-function serve(socket: Socket, options: ControlOptions): void {
-  let text = '';
+/** @param adopted called when a stream takes the connection over */
+function serve(socket: Socket, options: ControlOptions, adopted: () => void): void {
+  let held = Buffer.alloc(0);
   const deadline = options.clock.after(REQUEST_MS, () => socket.destroy());
   socket.on('close', () => deadline.cancel());
-  socket.setEncoding('utf8');
-  socket.on('data', (chunk: string) => {
-    text += chunk;
-    const end = text.indexOf('\n');
-    if (end < 0 && text.length <= MAX_LINE) return;
+  const take = (chunk: Buffer): void => {
+    held = Buffer.concat([held, chunk]);
+    const end = held.indexOf(NEWLINE);
+    if (end < 0 && held.length <= MAX_LINE) return;
     deadline.cancel();
-    socket.removeAllListeners('data');
-    socket.resume(); // so that its end is noticed
-    void answer(socket, end < 0 ? '' : text.slice(0, end), options);
-  });
+    socket.off('data', take);
+    const line = end < 0 ? '' : held.toString('utf8', 0, end);
+    const stream = named(parsed(line)?.do, options.streams);
+    if (stream === undefined) {
+      socket.resume(); // so that its end is noticed
+      void answer(socket, line, options);
+    } else {
+      socket.pause();
+      socket.unshift(held.subarray(end + 1));
+      adopted();
+      void stream(socket).catch(() => options.log.error('control request failed'));
+    }
+  };
+  socket.on('data', take);
+}
+
+function named<T>(word: unknown, table: Readonly<Record<string, T>> = {}): T | undefined {
+  return typeof word === 'string' && Object.hasOwn(table, word) ? table[word] : undefined;
 }
 
 async function answer(socket: Socket, line: string, { commands, log }: ControlOptions): Promise<void> {
@@ -133,8 +163,7 @@ async function answer(socket: Socket, line: string, { commands, log }: ControlOp
   };
   try {
     const request = parsed(line);
-    const command =
-      typeof request?.do === 'string' && Object.hasOwn(commands, request.do) && commands[request.do];
+    const command = named(request?.do, commands);
     if (!request || !command) throw new ControlRefusal('unknown request');
     await command(request, say, gone.signal);
     say({ done: true });

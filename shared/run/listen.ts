@@ -1,3 +1,5 @@
+import type { Server } from 'node:net';
+
 /** `host:port` of a listener, as configurations write it. */
 export interface ListenAddress {
   readonly host: string;
@@ -16,3 +18,23 @@ export function parseListen(text: string): ListenAddress | undefined {
 
 export const formatListen = ({ host, port }: ListenAddress): string =>
   host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`;
+
+/** An address to bind, or the descriptor of a socket that listens already. */
+export interface ListenTarget extends Partial<ListenAddress> {
+  readonly fd?: number;
+  readonly backlog?: number;
+}
+
+/** Resolves once the server listens. Rejects where the address is taken, or the descriptor is no such socket. */
+export function listenOn(
+  server: Pick<Server, 'listen' | 'once' | 'off'>,
+  target: ListenTarget,
+): Promise<void> {
+  return new Promise((resolve, reject) => {
+    server.once('error', reject);
+    server.listen(target, () => {
+      server.off('error', reject);
+      resolve();
+    });
+  });
+}

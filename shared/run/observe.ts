@@ -2,14 +2,16 @@
  * The second listener of a service: `/healthz` (the process runs), `/readyz` (it can do its work), `/metrics`.
  * Loopback by default: what it tells is for the operator.
  */
-import type { AddressInfo } from 'node:net';
-import { serve } from '@hono/node-server';
+import type { AddressInfo, Server } from 'node:net';
+import { createAdaptorServer } from '@hono/node-server';
 import { Hono } from 'hono';
-import type { ListenAddress } from './listen.js';
+import { type ListenAddress, listenOn } from './listen.js';
 import type { Metrics } from './metrics.js';
 
 export interface ObserveOptions {
   readonly listen: ListenAddress;
+  /** A socket that listens already: descriptor. Instead of binding `listen`. */
+  readonly fd?: number | undefined;
   readonly metrics: Metrics;
   /** Undefined when ready, else a short reason made of our own words. */
   readonly notReady: () => string | undefined;
@@ -17,6 +19,8 @@ export interface ObserveOptions {
 
 export interface ObserveListener {
   readonly port: number;
+  /** The listening socket, to be inherited by a child. */
+  readonly socket: Server;
   close(): Promise<void>;
 }
 
@@ -29,12 +33,11 @@ export async function startObserving(options: ObserveOptions): Promise<ObserveLi
   });
   app.get('/metrics', async (c) => c.text(await options.metrics.text()));
   app.onError((_, c) => c.text('error\n', 500));
-  const { host, port } = options.listen;
-  const server = await new Promise<ReturnType<typeof serve>>((resolve, reject) => {
-    const starting = serve({ fetch: app.fetch, hostname: host, port }, () => resolve(starting));
-    starting.once('error', reject);
-  });
+  const server = createAdaptorServer({ fetch: app.fetch });
+  const { fd, listen } = options;
+  await listenOn(server, fd === undefined ? listen : { fd });
   return {
+    socket: server,
     port: (server.address() as AddressInfo).port,
     close: () =>
       new Promise((resolve) => {

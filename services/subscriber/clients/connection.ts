@@ -30,6 +30,8 @@ export interface ConnectionOptions {
   readonly log: Log;
   readonly metrics: MetricHandles<typeof clientMetrics>;
   readonly deadlines: Deadlines<Connection>;
+  /** Settles when commands may run; undefined where they may now. */
+  readonly held?: () => Promise<void> | undefined;
   readonly handshakeMs: number;
   readonly idleMs: number;
 }
@@ -116,8 +118,13 @@ export class Connection implements Waiting {
   }
 
   private async handle(block: Bytes): Promise<void> {
-    if (this.session === undefined) this.handshake(block);
-    else if (!(await this.session.handle(unpad(block)))) this.close('unreachable');
+    if (this.session === undefined) {
+      this.handshake(block);
+      return;
+    }
+    await this.options.held?.();
+    if (this.socket.destroyed) return;
+    if (!(await this.session.handle(unpad(block)))) this.close('unreachable');
   }
 
   private handshake(block: Bytes): void {

@@ -9,7 +9,7 @@ import type { Crypto } from '../../../shared/crypto/crypto.js';
 import { Deadlines } from '../../../shared/memory/deadlines.js';
 import { NTF_ALPN } from '../../../shared/ntf/constants.js';
 import type { Clock } from '../../../shared/run/clock.js';
-import type { ListenAddress } from '../../../shared/run/listen.js';
+import { type ListenAddress, listenOn } from '../../../shared/run/listen.js';
 import type { Log } from '../../../shared/run/log.js';
 import type { MetricHandles } from '../../../shared/run/metrics.js';
 import type { GatewayLink } from '../outbound/gateway-link.js';
@@ -25,6 +25,10 @@ export interface NtfListenerOptions {
   /** The listener's name in the configuration. */
   readonly name: string;
   readonly listen: ListenAddress;
+  /** A socket that listens already: descriptor. Instead of binding `listen`. */
+  readonly fd?: number | undefined;
+  /** Settles when commands may run; undefined where they may now. */
+  readonly held?: () => Promise<void> | undefined;
   readonly identity: NtfIdentity;
   /** Bundle id of the app that it serves. */
   readonly topic: string;
@@ -73,6 +77,8 @@ const BACKLOG = 1024;
 
 export interface NtfListener {
   readonly port: number;
+  /** The listening socket, to be inherited by a child. */
+  readonly socket: Server;
   /** Connections open now, handshakes included. */
   readonly connections: number;
   /** Stops accepting and closes all connections. */
@@ -89,7 +95,7 @@ export async function startNtfListener(options: NtfListenerOptions): Promise<Ntf
 class Listener implements NtfListener {
   private readonly options: NtfListenerOptions;
   private readonly limits: NtfListenerLimits;
-  private readonly server: Server;
+  readonly socket: Server;
   private readonly tls: TlsServer;
   private readonly sockets = new Set<Socket>();
   private readonly addresses: AddressLimits;
@@ -111,7 +117,7 @@ class Listener implements NtfListener {
     const sealer = new TokenSealer({ ...options, hashKey: options.processKey });
     const handlers = new Handlers({ ...options, listener: options.name, sealer });
     this.connection = { ...options, handlers, deadlines: this.deadlines, handshakeMs, idleMs };
-    this.server = createServer(TCP_OPTIONS, (socket) => this.accept(socket));
+    this.socket = createServer(TCP_OPTIONS, (socket) => this.accept(socket));
     this.tls = createTlsServer(tlsOptions(identity, handshakeMs));
     this.tls.on('secureConnection', (socket) => this.secured(socket));
     this.tls.on('tlsClientError', (_, socket) => {
@@ -121,7 +127,7 @@ class Listener implements NtfListener {
   }
 
   get port(): number {
-    return (this.server.address() as AddressInfo).port;
+    return (this.socket.address() as AddressInfo).port;
   }
 
   get connections(): number {
@@ -129,20 +135,14 @@ class Listener implements NtfListener {
   }
 
   async start(): Promise<void> {
-    const { host, port } = this.options.listen;
-    await new Promise<void>((resolve, reject) => {
-      this.server.once('error', reject);
-      this.server.listen({ host, port, backlog: BACKLOG }, () => {
-        this.server.off('error', reject);
-        resolve();
-      });
-    });
-    this.server.on('error', () => this.options.log.error('listener failed', { name: this.options.name }));
+    const { fd, listen } = this.options;
+    await listenOn(this.socket, { ...(fd === undefined ? listen : { fd }), backlog: BACKLOG });
+    this.socket.on('error', () => this.options.log.error('listener failed', { name: this.options.name }));
     this.options.log.info('listening', { name: this.options.name, port: this.port });
   }
 
   async close(): Promise<void> {
-    const closed = new Promise<void>((resolve) => this.server.close(() => resolve()));
+    const closed = new Promise<void>((resolve) => this.socket.close(() => resolve()));
     this.deadlines.clear();
     for (const socket of this.sockets) socket.destroy();
     await closed;

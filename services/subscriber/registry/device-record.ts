@@ -8,10 +8,8 @@ import type { Waiting } from '../../../shared/memory/deadlines.js';
 import { NO_ROW } from '../../../shared/memory/id-index.js';
 import type { Slab } from '../../../shared/memory/slab.js';
 import type { Device, DeviceEnvironment, InvalidReason, Registration, TokenStatus } from './device.js';
+import { type DeviceState, DH_SIZE, TOKEN_HASH_SIZE, TOKEN_ID_SIZE } from './device-state.js';
 
-export const TOKEN_ID_SIZE = 24;
-const TOKEN_HASH_SIZE = 32;
-const DH_SIZE = 32;
 /** Ed448 has the longest keys. */
 const MAX_KEY_SIZE = 57;
 
@@ -79,6 +77,17 @@ export class DeviceRecord implements Device, Waiting {
 
   get verifyKey(): Key<AuthAlgorithm> {
     return { algorithm: this.algorithm, raw: this.part('verifyKey', this.keySize) };
+  }
+
+  /** All of it, for a successor. Arrays are views. */
+  get state(): DeviceState {
+    const { slot, listener, environment, status, invalidReason, generation, checkMinutes, isProven } = this;
+    const { serversSince, newServers, dueAt, tokenId, tokenHash, serverDhPublicKey, dhSecret } = this;
+    return {
+      ...{ slot, listener, environment, status, invalidReason, generation, checkMinutes, isProven },
+      ...{ serversSince, newServers, dueAt, tokenId, tokenHash, serverDhPublicKey, dhSecret },
+      ...{ verifyKey: this.verifyKey, sealedToken: this.sealedToken },
+    };
   }
 
   setTokenHash(hash: Bytes): void {

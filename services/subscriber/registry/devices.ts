@@ -7,11 +7,13 @@ import type { Crypto } from '../../../shared/crypto/crypto.js';
 import type { Bytes } from '../../../shared/encoding/bytes.js';
 import { Deadlines } from '../../../shared/memory/deadlines.js';
 import { IdIndex, NO_ROW } from '../../../shared/memory/id-index.js';
+import { NumberedRows } from '../../../shared/memory/numbered-rows.js';
 import { Slab } from '../../../shared/memory/slab.js';
 import type { Clock } from '../../../shared/run/clock.js';
 import type { MetricHandles } from '../../../shared/run/metrics.js';
 import type { Device, DeviceEnvironment, InvalidReason, Registration, TokenStatus } from './device.js';
-import { AT, DEVICE_ROW_BYTES, DeviceRecord, TOKEN_ID_SIZE } from './device-record.js';
+import { AT, DEVICE_ROW_BYTES, DeviceRecord } from './device-record.js';
+import { type DeviceState, TOKEN_ID_SIZE } from './device-state.js';
 import type { registryMetrics } from './metrics.js';
 
 const HOUR = 3_600_000;
@@ -35,6 +37,7 @@ type Cause = 'asked' | 'replaced' | 'evicted' | 'unverified' | 'idle';
 export class Devices {
   private readonly options: DevicesOptions;
   private readonly rows: Slab;
+  private readonly restored: NumberedRows;
   private readonly bySlot: (DeviceRecord | undefined)[] = [];
   /** Ids and token hashes are random to everyone else, so their first bytes serve as hashes. */
   private readonly ids = new IdIndex((row) => this.rows.u32(row, AT.tokenId));
@@ -45,6 +48,7 @@ export class Devices {
   constructor(options: DevicesOptions) {
     this.options = options;
     this.rows = new Slab({ rowBytes: DEVICE_ROW_BYTES, maxRows: options.maxDevices });
+    this.restored = new NumberedRows(this.rows);
     this.unverified = new Deadlines(options.clock, (record) => this.remove(record, 'unverified'));
     this.verified = new Deadlines(options.clock, (record) => this.remove(record, 'idle'));
   }
@@ -139,6 +143,36 @@ export class Devices {
     this.bySlot[record.slot] = undefined;
     record.release();
     this.options.metrics.registry_removed_total.inc({ cause });
+    this.count();
+  }
+
+  /** In ascending order of slots; arrays are views. */
+  *states(): Iterable<DeviceState> {
+    for (const record of this.bySlot) if (record !== undefined) yield record.state;
+  }
+
+  /** Takes over a predecessor's record. Throws `RangeError` where there is no room for its slot. */
+  restore(state: DeviceState): void {
+    const { slot, tokenId, sealedToken, generation, status, invalidReason, isProven, dueAt } = state;
+    this.restored.take(slot);
+    const { environment, checkMinutes, serversSince, newServers } = state;
+    const { listener, tokenHash, verifyKey, serverDhPublicKey, dhSecret } = state;
+    const registration = { listener, environment, tokenHash, verifyKey, serverDhPublicKey, dhSecret };
+    const record = new DeviceRecord(this.rows, slot, tokenId, {
+      ...registration,
+      ...(sealedToken && { sealedToken }),
+    });
+    Object.assign(record, { generation, status, invalidReason, isProven });
+    Object.assign(record, { checkMinutes, serversSince, newServers });
+    this.bySlot[slot] = record;
+    this.ids.add(slot);
+    this.tokens.add(slot);
+    (isProven ? this.verified : this.unverified).set(record, dueAt);
+  }
+
+  /** All were restored. */
+  begin(): void {
+    this.restored.end();
     this.count();
   }
 

@@ -11,6 +11,7 @@ import type { MetricHandles } from '../../../shared/run/metrics.js';
 import type { FollowStatus, Source, SourceSink } from '../sources/source.js';
 import type { Device, DeviceEnvironment, InvalidReason, Registration, TokenStatus } from './device.js';
 import type { DeviceRecord } from './device-record.js';
+import type { DeviceState } from './device-state.js';
 import { Devices } from './devices.js';
 import type { registryMetrics } from './metrics.js';
 import type {
@@ -24,6 +25,7 @@ import type {
   SubscriptionRegistry,
 } from './registry.js';
 import { SubscriptionIds } from './subscription-ids.js';
+import type { RegistryKeys, SubscriptionState } from './subscription-state.js';
 import { Subscriptions } from './subscriptions.js';
 
 const DAY_MS = 24 * 3_600_000;
@@ -59,7 +61,8 @@ export class MemoryRegistry<Address, Credentials>
   private readonly devices: Devices;
   private readonly subscriptions: Subscriptions;
   private readonly ids: SubscriptionIds;
-  private readonly queueHash: KeyedHash;
+  private readonly queueKey: Uint8Array;
+  private queueHash: KeyedHash;
   private source!: Source<Address, Credentials>;
   private events!: DeviceEvents;
 
@@ -76,7 +79,8 @@ export class MemoryRegistry<Address, Credentials>
     });
     this.subscriptions = new Subscriptions(limits.subscriptions);
     this.ids = new SubscriptionIds(crypto);
-    this.queueHash = new KeyedHash(crypto.randomBytes(HASH_KEY_BYTES));
+    this.queueKey = crypto.randomBytes(HASH_KEY_BYTES);
+    this.queueHash = new KeyedHash(this.queueKey);
   }
 
   /** The neighbours, once they exist: to be called before anything else. */
@@ -88,6 +92,60 @@ export class MemoryRegistry<Address, Credentials>
   /** Overwrites all secrets; nothing works afterwards. */
   close(): void {
     this.devices.close();
+  }
+
+  /** Views, and the last serial. */
+  get keys(): RegistryKeys {
+    return { ids: this.ids.key, queues: this.queueKey, serial: this.subscriptions.serial };
+  }
+
+  /** In ascending order of slots; arrays are views. */
+  deviceStates(): Iterable<DeviceState> {
+    return this.devices.states();
+  }
+
+  /** In ascending order of rows, each with the source's handle. */
+  *subscriptionStates(): Iterable<readonly [state: SubscriptionState, handle: number]> {
+    for (const state of this.subscriptions.states()) yield [state, this.subscriptions.handle(state.row)];
+  }
+
+  /** Takes over a predecessor's keys, before anything else of it. */
+  restoreKeys({ ids, queues, serial }: RegistryKeys): void {
+    this.ids.key.set(ids);
+    this.queueKey.set(queues);
+    this.queueHash = new KeyedHash(this.queueKey);
+    this.subscriptions.serial = serial;
+  }
+
+  /** Takes over a device, and returns it. Throws `RangeError` where there is no room for it. */
+  restoreDevice(state: DeviceState): Device {
+    this.devices.restore(state);
+    return this.devices.at(state.slot);
+  }
+
+  /** A device that was taken over, undefined where there is none in this slot. */
+  deviceAt(slot: number): Device | undefined {
+    return this.devices.at(slot);
+  }
+
+  /** Takes over a subscription whose queue the source follows already. Throws `RangeError` as above. */
+  restoreSubscription(state: SubscriptionState, handle: number): void {
+    const record: DeviceRecord | undefined = this.devices.at(state.device);
+    if (record === undefined) throw new RangeError('subscription of no device');
+    this.subscriptions.restore(record, state);
+    this.subscriptions.setHandle(state.row, handle);
+  }
+
+  /** All was taken over. */
+  begin(): void {
+    this.devices.begin();
+    this.subscriptions.begin();
+    this.count();
+  }
+
+  /** The source's handle of a subscription; undefined where there is none of this number. */
+  handleOf(ref: number): number | undefined {
+    return this.subscriptions.has(ref) ? this.subscriptions.handle(ref) : undefined;
   }
 
   register(registration: Registration): Device | undefined {

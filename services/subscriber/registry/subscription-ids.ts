@@ -10,15 +10,16 @@ import { type Bytes, concat } from '../../../shared/encoding/bytes.js';
 
 export const SUBSCRIPTION_ID_SIZE = 24;
 const TAG_SIZE = 20;
-const KEY_SIZE = 32;
+export const ID_KEY_SIZE = 32;
 
 export class SubscriptionIds {
   private readonly crypto: Crypto;
-  private readonly key: Uint8Array;
+  /** A successor goes on with its predecessor's. */
+  readonly key: Uint8Array;
 
   constructor(crypto: Crypto) {
     this.crypto = crypto;
-    this.key = crypto.randomBytes(KEY_SIZE);
+    this.key = crypto.randomBytes(ID_KEY_SIZE);
   }
 
   /** The id of the subscription with this row and serial. */

@@ -3,10 +3,12 @@
  * which queue and in what status; neither calls the source nor decides whether a subscription may be made.
  */
 import { IdIndex, NO_ROW } from '../../../shared/memory/id-index.js';
+import { NumberedRows } from '../../../shared/memory/numbered-rows.js';
 import { Slab } from '../../../shared/memory/slab.js';
 import type { FollowStatus } from '../sources/source.js';
 import type { DeviceRecord } from './device-record.js';
 import { StatusWords } from './status-words.js';
+import type { SubscriptionState } from './subscription-state.js';
 
 /** The row: 28 bytes, and 8 in the index. */
 const AT = {
@@ -31,12 +33,15 @@ export class Subscriptions {
   /** By the keyed hash of the queue; registrations that wait for the same queue stand side by side. */
   private readonly queues = new IdIndex((row) => this.rows.u32(row, AT.queue));
   private readonly words = new StatusWords();
-  private serial = 0;
+  private readonly restored: NumberedRows;
+  /** The last that was given out. */
+  serial = 0;
   /** Rows ever used. */
   private top = 0;
 
   constructor(maxSubscriptions: number) {
     this.rows = new Slab({ rowBytes: ROW_BYTES, maxRows: maxSubscriptions });
+    this.restored = new NumberedRows(this.rows);
   }
 
   get size(): number {
@@ -48,14 +53,30 @@ export class Subscriptions {
     const row = this.rows.allocate();
     if (row === undefined) return undefined;
     this.serial = (this.serial + 1) >>> 0;
-    this.top = Math.max(this.top, row + 1);
-    this.rows.setU32(row, AT.device, device.slot);
-    this.rows.setU32(row, AT.queue, queueHash);
-    this.rows.setU32(row, AT.serial, this.serial);
-    this.rows.setU8(row, AT.state, IN_USE);
-    this.link(device, row);
-    this.queues.add(row);
+    this.fill(device, row, this.serial, queueHash);
     return row;
+  }
+
+  /** In ascending order of rows. */
+  *states(): Iterable<SubscriptionState> {
+    for (let row = 0; row < this.top; row++) {
+      if (!this.has(row)) continue;
+      const [serial, device, queueHash] = [this.serialOf(row), this.deviceSlot(row), this.queueHash(row)];
+      yield { row, serial, device, queueHash, holdsQueue: this.holdsQueue(row), status: this.status(row) };
+    }
+  }
+
+  /** Takes over a predecessor's row. Throws `RangeError` where there is no room for its number. */
+  restore(device: DeviceRecord, { row, serial, queueHash, holdsQueue, status }: SubscriptionState): void {
+    this.restored.take(row);
+    this.fill(device, row, serial, queueHash);
+    this.setHoldsQueue(row, holdsQueue);
+    this.setStatus(row, status);
+  }
+
+  /** All were restored. */
+  begin(): void {
+    this.restored.end();
   }
 
   remove(device: DeviceRecord, row: number): void {
@@ -122,6 +143,16 @@ export class Subscriptions {
 
   setHoldsQueue(row: number, holds: boolean): void {
     this.rows.setU8(row, AT.state, holds ? IN_USE | HOLDS_QUEUE : IN_USE);
+  }
+
+  private fill(device: DeviceRecord, row: number, serial: number, queueHash: number): void {
+    this.top = Math.max(this.top, row + 1);
+    this.rows.setU32(row, AT.device, device.slot);
+    this.rows.setU32(row, AT.queue, queueHash);
+    this.rows.setU32(row, AT.serial, serial);
+    this.rows.setU8(row, AT.state, IN_USE);
+    this.link(device, row);
+    this.queues.add(row);
   }
 
   private link(device: DeviceRecord, row: number): void {

@@ -1,5 +1,6 @@
 /** How often one device may still be pushed, by kind: its budgets, the gateway's answers `later`, servers' shares. */
 import { readyAt, spent } from './budget.js';
+import type { AllowanceState } from './pager-state.js';
 import { PUSH_RULES, type PushKind } from './policy.js';
 import { Shares } from './shares.js';
 
@@ -14,7 +15,7 @@ const longAgo = (): Record<PushKind, number> => ({
 
 export class Allowance {
   readonly shares = new Shares();
-  private readonly budgets = longAgo();
+  private budgets = longAgo();
   private notBefore = longAgo();
 
   /** From when on a push of this kind may go; monotonic ms, as everywhere here. */
@@ -31,6 +32,16 @@ export class Allowance {
   /** Pushes of this kind wait; nothing shortens that but a new token. */
   postpone(kind: PushKind, until: number): void {
     this.notBefore[kind] = until;
+  }
+
+  get state(): AllowanceState {
+    return { budgets: this.budgets, notBefore: this.notBefore, shares: this.shares.state };
+  }
+
+  restore({ budgets, notBefore, shares }: AllowanceState): void {
+    this.budgets = { ...budgets };
+    this.notBefore = { ...notBefore };
+    this.shares.restore(shares);
   }
 
   /** What the gateway said of the token before is void. */

@@ -51,6 +51,7 @@ export class Dispatcher {
 
   /** Sends the next push if one may go now; else waits for its time. */
   pump(pager: Pager): void {
+    if (pager.mustResend) this.resend(pager);
     if (pager.isGone || pager.flight !== undefined) return;
     const now = this.deps.clock.monotonic();
     const agesAt = pager.mailbox.age(Math.floor(now / 1000));
@@ -103,8 +104,21 @@ export class Dispatcher {
 
   private handOver(pager: Pager, flight: Flight, content: Content, secrets: number): void {
     const frame = this.frame(pager, flight, this.deps.vault.capability(secrets), content);
-    this.deps.metrics.wake_sent_total.inc({ kind: flight.kind });
     this.deps.log.debug('push sealed', { kind: flight.kind });
+    this.fly(pager, flight, frame);
+  }
+
+  /** What a predecessor sent: the same bytes under the same id, so that the gateway gives the same outcome. */
+  private resend(pager: Pager): void {
+    const { flight, frame } = pager;
+    if (!flight || !frame || !pager.lane.admits(pager)) return;
+    pager.mustResend = false;
+    this.fly(pager, flight, frame);
+  }
+
+  private fly(pager: Pager, flight: Flight, frame: Frame): void {
+    this.deps.metrics.wake_sent_total.inc({ kind: flight.kind });
+    pager.frame = frame;
     void pager.lane.link.push(frame).then((outcome) => {
       wipe(frame.capability);
       // The key of the box that the gateway filled.
@@ -137,7 +151,7 @@ export class Dispatcher {
     const reaction = reactionTo(outcome, isCurrent(pager, flight) ? pager.device.status : 'outdated');
     if (reaction === 'count') metrics.wake_outdated_total.inc();
     else {
-      pager.flight = undefined;
+      pager.land();
       this.react(pager, flight, outcome, reaction);
       metrics.wake_mailbox_entries.set(pool.size);
       this.pump(pager);

@@ -3,6 +3,7 @@
  * one pager per device; the work is in the parts it joins.
  */
 import type { Crypto } from '../../../shared/crypto/crypto.js';
+import { wipe } from '../../../shared/encoding/bytes.js';
 import { type Clock, seconds } from '../../../shared/run/clock.js';
 import type { Log } from '../../../shared/run/log.js';
 import type { MetricHandles } from '../../../shared/run/metrics.js';
@@ -16,6 +17,7 @@ import { MailboxPool } from './mailbox-pool.js';
 import type { wakeMetrics } from './metrics.js';
 import { Milestones, type Watcher } from './milestones.js';
 import { Pager } from './pager.js';
+import type { PagerState } from './pager-state.js';
 import { PorchlightSealer } from './porchlight-seal.js';
 import type { PushStyle, Route } from './route.js';
 import { MessageSealer } from './seal.js';
@@ -55,6 +57,7 @@ export function createWakeEngine(options: WakeEngineOptions): WakeEngine {
 class Engine implements WakeEngine {
   private readonly options: WakeEngineOptions;
   private readonly pool: MailboxPool;
+  private readonly vault: Vault;
   private readonly milestones: Milestones;
   private readonly verification: Verification;
   private readonly dispatcher: Dispatcher;
@@ -67,6 +70,7 @@ class Engine implements WakeEngine {
     const { limits, devices: states, queues } = options;
     const resume = (pager: Pager): void => this.dispatcher.pump(pager);
     const vault = new Vault(limits.devices);
+    this.vault = vault;
     this.options = options;
     this.pool = new MailboxPool(limits.mailboxEntries);
     const { clock, metrics } = options;
@@ -142,7 +146,7 @@ class Engine implements WakeEngine {
     if (pager === undefined) return;
     this.pagers[device.slot] = undefined;
     pager.isGone = true;
-    pager.flight = undefined;
+    pager.land();
     pager.mailbox.clear();
     this.verification.drop(pager);
     this.dispatcher.forget(pager);
@@ -151,6 +155,31 @@ class Engine implements WakeEngine {
 
   watch(ref: number, watcher: Watcher): (() => void) | undefined {
     return this.milestones.watch(ref, watcher);
+  }
+
+  get secretKey(): Uint8Array {
+    return this.verification.hashKey;
+  }
+
+  *states(): Iterable<PagerState> {
+    for (const pager of this.pagers) {
+      if (pager === undefined) continue;
+      const secrets = pager.secrets === undefined ? undefined : this.vault.state(pager.secrets);
+      yield { ...pager.state, secrets };
+      wipe(secrets?.capability);
+    }
+  }
+
+  restore(device: Device, state: PagerState): void {
+    const pager = this.pager(device, state.epoch);
+    pager.restore(state);
+    if (state.secrets !== undefined) pager.secrets = this.vault.restore(state.secrets);
+    pager.lane.enqueue(pager);
+    this.options.metrics.wake_mailbox_entries.set(this.pool.size);
+  }
+
+  begin(): void {
+    for (const lane of this.lanes.values()) lane.begin();
   }
 
   close(): void {
@@ -165,14 +194,17 @@ class Engine implements WakeEngine {
     this.options.metrics.wake_waiting_devices.set(waiting);
   }
 
-  private pager(device: Device): Pager {
+  private pager(device: Device, epoch?: number): Pager {
     const known = this.pagers[device.slot];
     if (known !== undefined) return known;
     const route = this.routes.get(device.listener);
     if (route === undefined) throw new RangeError('device of an unknown listener');
-    const epoch = new DataView(this.options.crypto.randomBytes(EPOCH_SIZE).buffer).getUint16(0);
-    const pager = new Pager(device, route, this.pool, epoch);
+    const pager = new Pager(device, route, this.pool, epoch ?? this.newEpoch());
     this.pagers[device.slot] = pager;
     return pager;
+  }
+
+  private newEpoch(): number {
+    return new DataView(this.options.crypto.randomBytes(EPOCH_SIZE).buffer).getUint16(0);
   }
 }

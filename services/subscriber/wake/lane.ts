@@ -47,6 +47,17 @@ export class Lane {
     return this.link.available;
   }
 
+  /** Lets the device look at what it has to send at the pace of those that waited. */
+  enqueue(pager: Pager): void {
+    this.held.add(pager);
+  }
+
+  /** All were enqueued. */
+  begin(): void {
+    this.events.waitingChanged();
+    if (this.link.available) this.startDraining();
+  }
+
   /** The device is gone. */
   forget(pager: Pager): void {
     if (this.held.delete(pager)) this.events.waitingChanged();

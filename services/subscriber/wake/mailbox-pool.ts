@@ -8,6 +8,9 @@ const NONCE_SIZE = 24;
 /** SMP metadata is 144 bytes; should it be longer it is left out, and the phone fetches the message without it. */
 export const MAX_METADATA = 144;
 
+/** Entries of one mailbox at most. */
+export const MAX_ENTRIES = 14;
+
 const AT = {
   next: 0,
   ref: 4,

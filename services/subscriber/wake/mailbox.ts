@@ -3,9 +3,10 @@
  * told or untold. Told means that a push with it was accepted. The oldest untold are always told first, so the told
  * ones are a prefix of the list. Never sends anything and knows no time but what it is given.
  */
-import { type Entry, type MailboxPool, NO_ENTRY } from './mailbox-pool.js';
+import { type Entry, MAX_ENTRIES, type MailboxPool, NO_ENTRY } from './mailbox-pool.js';
+import type { EntryState, MailboxState } from './mailbox-state.js';
 
-export const MAX_ENTRIES = 14;
+export { MAX_ENTRIES };
 /** A told entry is repeated as filler this long after its first accepted push. */
 export const TOLD_LIFE_SECONDS = 3600;
 
@@ -168,6 +169,39 @@ export class Mailbox {
   /** Overwrites all entries. */
   clear(): void {
     while (this.head !== NO_ENTRY) this.pool.free(this.unlink(this.head));
+  }
+
+  /** All of it, for a successor. Arrays are views. */
+  get state(): MailboxState {
+    const { overflow, maybeMissed, sequence, sentContent, failedContent, pool } = this;
+    const entries = [...this.rows()].map((row): EntryState => {
+      const { ref, time, nonce, metadata, sequence } = pool.entry(row);
+      const [server, toldAt, isInFlight] = [pool.server(row), pool.toldAt(row), pool.isInFlight(row)];
+      return { ref, server, time, toldAt, isInFlight, sequence, nonce, metadata };
+    });
+    return { overflow, maybeMissed, sequence, sentContent, failedContent, entries };
+  }
+
+  /** Takes over what a predecessor held; this one is empty. What finds no room sets the overflow flag. */
+  restore(state: MailboxState): void {
+    this.pushes = state.sequence;
+    this.overflow = state.overflow;
+    this.maybeMissed = state.maybeMissed;
+    this.sentContent = state.sentContent;
+    this.failedContent = state.failedContent;
+    for (const { ref, server, time, toldAt, isInFlight, sequence, nonce, metadata } of state.entries) {
+      const row = this.pool.allocate(ref, server);
+      if (row === undefined) {
+        this.overflow ||= toldAt === undefined;
+        continue;
+      }
+      this.pool.fill(row, time, nonce, metadata);
+      if (toldAt !== undefined) this.pool.setToldAt(row, toldAt);
+      this.pool.setInFlight(row, isInFlight);
+      this.pool.setSequence(row, sequence);
+      this.append(row);
+      if (toldAt !== undefined) this.told++;
+    }
   }
 
   /** From the server that has most entries, the newcomer counted: the oldest told, else the oldest untold. */

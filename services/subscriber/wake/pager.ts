@@ -2,12 +2,16 @@
  * What the wake engine knows of one device: mailbox, budgets, waits and due dates. Answers when which push may go;
  * does nothing by itself. Times are `Clock.monotonic` milliseconds.
  */
+
+import { concat, wipe } from '../../../shared/encoding/bytes.js';
 import type { Waiting } from '../../../shared/memory/deadlines.js';
+import type { Frame } from '../../../shared/relay/batch.js';
 import type { Device } from '../registry/device.js';
 import { Allowance } from './allowance.js';
 import type { Lane } from './lane.js';
 import { Mailbox } from './mailbox.js';
 import type { MailboxPool } from './mailbox-pool.js';
+import type { PagerState } from './pager-state.js';
 import { newsKinds, type PushKind, type Readiness } from './policy.js';
 import type { Route } from './route.js';
 import type { ProofResult } from './wake.js';
@@ -49,6 +53,10 @@ export class Pager implements Waiting {
   readonly epoch: number;
   /** At most one at a time. */
   flight: Flight | undefined;
+  /** What the flight consists of: a successor sends the same bytes under the same id. */
+  frame: Frame | undefined;
+  /** The flight was a predecessor's: its frame is still to be sent by us. */
+  mustResend = false;
   generation: number;
   isGone = false;
   /** The client asked for a verification push. */
@@ -188,10 +196,52 @@ export class Pager implements Waiting {
   /** The device has another token: what is under way to the old one no longer concerns it. */
   restart(): void {
     if (this.flight !== undefined) this.untold(this.flight);
-    this.flight = undefined;
+    this.land();
     this.generation = this.device.generation;
     this.allowance.restart();
     this.proving = undefined;
+  }
+
+  /** Nothing is in flight any more. */
+  land(): void {
+    // A frame that was handed over is wiped by whoever waits for its outcome.
+    if (this.mustResend) wipe(this.frame?.capability, this.frame?.payload);
+    this.flight = undefined;
+    this.frame = undefined;
+    this.mustResend = false;
+  }
+
+  /** All that a successor needs but what the vault holds. Arrays are views. */
+  get state(): Omit<PagerState, 'secrets'> {
+    const { epoch, generation, wantsVerification, wantsAlert, wrongCodes, checkMinutes, flight, frame } =
+      this;
+    const { lastProofAt, lastVerificationAt, renewAt, wrongSince } = this;
+    const { lastAcceptedAt, lastNewsAt, newsDueAt, checkDueAt, flagsDueAt } = this;
+    return {
+      ...{ epoch, generation, wantsVerification, wantsAlert, wrongCodes, checkMinutes },
+      ...{ lastProofAt, lastVerificationAt, renewAt, wrongSince },
+      ...{ lastAcceptedAt, lastNewsAt, newsDueAt, checkDueAt, flagsDueAt },
+      slot: this.device.slot,
+      allowance: this.allowance.state,
+      mailbox: this.mailbox.state,
+      flight: flight && { ...flight, frame },
+    };
+  }
+
+  /** Takes over what a predecessor knew; a push in flight is to be sent again. */
+  restore({ slot: _, secrets: __, epoch: ___, allowance, mailbox, flight, ...facts }: PagerState): void {
+    Object.assign(this, facts);
+    this.allowance.restore(allowance);
+    this.mailbox.restore(mailbox);
+    if (flight === undefined) return;
+    const { frame, ...own } = flight;
+    // The exchange for a capability is begun anew.
+    if (frame === undefined) this.untold(own);
+    else {
+      this.flight = own;
+      this.frame = copied(frame);
+      this.mustResend = true;
+    }
   }
 
   /** Stock apps have no place for flags but a check, which says "look everywhere". */
@@ -242,3 +292,12 @@ export class Pager implements Waiting {
     return dueAt === NEVER ? NEVER : Math.max(dueAt, this.allowance.readyAt(kind));
   }
 }
+
+/** Frames are read as views. */
+const copied = (frame: Frame): Frame => ({
+  ...frame,
+  id: concat(frame.id),
+  capability: concat(frame.capability),
+  nonce: concat(frame.nonce),
+  payload: concat(frame.payload),
+});

@@ -8,7 +8,7 @@ import { PUSH_RULES, type PushKind } from './policy.js';
 /** Servers and kinds remembered; where there are more, none of them comes near half. */
 const MAX_SHARES = 16;
 
-interface Share {
+export interface Share {
   readonly server: number;
   readonly kind: PushKind;
   /** Token bucket (see `budget.ts`). */
@@ -40,6 +40,14 @@ export class Shares {
       const share = this.find(kind, server) ?? this.add(kind, server);
       share.fullAt = spent(half(PUSH_RULES[kind].rate), share.fullAt, now);
     }
+  }
+
+  get state(): readonly Share[] {
+    return this.shares;
+  }
+
+  restore(shares: readonly Share[]): void {
+    this.shares = shares.slice(0, MAX_SHARES).map((share) => ({ ...share }));
   }
 
   private find(kind: PushKind, server: number): Share | undefined {

@@ -2,13 +2,14 @@
 import { Slab } from '../../../shared/memory/slab.js';
 import { CAPABILITY_SIZE } from '../../../shared/relay/batch.js';
 
-const HASH_SIZE = 32;
+/** Of a proven code. */
+export const CODE_HASH_SIZE = 32;
 
 export class Vault {
   private readonly rows: Slab;
 
   constructor(maxDevices: number) {
-    this.rows = new Slab({ rowBytes: CAPABILITY_SIZE + HASH_SIZE, maxRows: maxDevices });
+    this.rows = new Slab({ rowBytes: CAPABILITY_SIZE + CODE_HASH_SIZE, maxRows: maxDevices });
   }
 
   /** Keeps a capability, in place of the one in `row`; the row. Throws `RangeError` on a wrong size. */
@@ -27,7 +28,25 @@ export class Vault {
 
   /** The kept hash of a proven code, a view; zeros where there is none. */
   codeHash(row: number): Uint8Array {
-    return this.rows.bytes(row, CAPABILITY_SIZE, HASH_SIZE);
+    return this.rows.bytes(row, CAPABILITY_SIZE, CODE_HASH_SIZE);
+  }
+
+  /** What a successor needs; the capability is a copy, to be wiped. */
+  state(row: number): { capability: Uint8Array; codeHash: Uint8Array } {
+    return { capability: this.capability(row), codeHash: this.codeHash(row) };
+  }
+
+  /** A row with what a predecessor held. */
+  restore({
+    capability,
+    codeHash,
+  }: {
+    readonly capability: Uint8Array;
+    readonly codeHash: Uint8Array;
+  }): number {
+    const row = this.keep(undefined, capability);
+    this.codeHash(row).set(codeHash);
+    return row;
   }
 
   drop(row: number): void {

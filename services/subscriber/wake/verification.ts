@@ -42,7 +42,7 @@ export interface VerificationDeps {
 export class Verification {
   private readonly deps: VerificationDeps;
   /** Codes are remembered as hashes under this key. */
-  private readonly hashKey: Uint8Array;
+  readonly hashKey: Uint8Array;
 
   constructor(deps: VerificationDeps) {
     this.deps = deps;
@@ -74,7 +74,7 @@ export class Verification {
     const sealed = states.sealedToken(pager.device)?.slice();
     if (sealed === undefined) {
       metrics.wake_stopped_total.inc({ cause: 'no-token' });
-      pager.flight = undefined;
+      pager.land();
       return;
     }
     try {
@@ -96,7 +96,7 @@ export class Verification {
       wipe(sealed);
     }
     if (!isCurrent(pager, flight)) return;
-    pager.flight = undefined;
+    pager.land();
     pager.wantsVerification = pager.device.status !== 'invalid';
     resume(pager);
   }

@@ -2,6 +2,7 @@
 import type { Device } from '../registry/device.js';
 import type { DeviceEvents } from '../registry/registry.js';
 import type { Watcher } from './milestones.js';
+import type { PagerState } from './pager-state.js';
 
 /** Answer to a registration code: `unreachable` is never an `ERR AUTH` (design §4.1). */
 export type ProofResult = 'proven' | 'wrong' | 'unreachable';
@@ -15,6 +16,13 @@ export interface WakeEngine extends DeviceEvents {
   checksChanged(device: Device): void;
   /** Tells the milestones of one queue's signals until it is called off; undefined where there is no room. */
   watch(ref: number, watcher: Watcher): (() => void) | undefined;
+  /** Under which proven codes are remembered: a view, which a successor fills with its predecessor's. */
+  readonly secretKey: Uint8Array;
+  /** What is known of every device, for a successor; arrays are views, gone with the next. */
+  states(): Iterable<PagerState>;
+  /** Takes over what a predecessor knew of a device. Nothing is sent before `begin`. */
+  restore(device: Device, state: PagerState): void;
+  begin(): void;
   /** Stops all timers and overwrites what is held of every device. */
   close(): void;
 }

@@ -13,6 +13,7 @@ import type { Link } from './connector.js';
 import type { SmpMetrics } from './metrics.js';
 import { FLAG, type QueueTable } from './queues.js';
 import type { Server } from './servers.js';
+import type { AssociationsState } from './source-state.js';
 
 const DAY_MS = 24 * 3_600_000;
 
@@ -81,6 +82,18 @@ export class Associations {
   /** Whether a SOK with this id associates its queue with us. */
   isOurs(serviceId: Uint8Array | undefined): boolean {
     return this.serviceId !== undefined && serviceId !== undefined && sameBytes(serviceId, this.serviceId);
+  }
+
+  /** What a successor must know beside the queues; undefined outside of a service. The id is a view. */
+  get state(): AssociationsState | undefined {
+    const { serviceId, hasHash, checkedMs } = this;
+    return serviceId && { serviceId, hasHash, checkedMs };
+  }
+
+  restore({ serviceId, hasHash, checkedMs }: AssociationsState): void {
+    this.serviceId = serviceId.slice();
+    this.hasHash = hasHash;
+    this.checkedMs = checkedMs;
   }
 
   /** What the server should hold. */

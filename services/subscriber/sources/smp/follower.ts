@@ -7,29 +7,31 @@ import type { FollowStatus, SourceSink } from '../source.js';
 import { Associations, type AssociationsShared, type ServiceContents } from './associations.js';
 import type { Link } from './connector.js';
 import { Dialler, type DiallerShared } from './dialler.js';
+import { Drain } from './drain.js';
+import { ListTimers } from './list-timers.js';
 import { FLAG, type QueueTable } from './queues.js';
-import { LATER_MS, LIST, LISTS, RowLists } from './row-lists.js';
+import { LIST, LISTS, RowLists } from './row-lists.js';
+import { Rows, type RowsShared } from './rows.js';
 import { type Server, SHARED } from './servers.js';
 import type { LossCause, Session, SessionEvents } from './session.js';
 import type { Answer } from './statuses.js';
 import type { Turns } from './turns.js';
 
-const DAY_MS = 24 * 3_600_000;
-/** Metadata is 144 bytes; longer than this is nothing that a server sends (design §3). */
-const MAX_METADATA = 200;
 /** Rows that move from list to list in one turn of the event loop. */
 const ROWS_A_TURN = 2_048;
 /** How long a connection without queues is kept, for a client that replaces its subscription. */
 const LINGER_MS = 60_000;
 
 /** What all followers of a source share. */
-export interface FollowerShared extends DiallerShared, AssociationsShared {
+export interface FollowerShared extends DiallerShared, AssociationsShared, RowsShared {
   readonly queues: QueueTable;
   readonly sink: SourceSink;
   readonly turns: Turns;
   readonly openSession: (link: Link, events: SessionEvents) => Session;
   /** A connection came up or went. */
   readonly linked: (up: boolean) => void;
+  /** Whether nothing new is subscribed or dialled: a successor is about to take over. */
+  readonly isHeld: () => boolean;
   /** The follower has no queues left and has stopped. */
   readonly ended: (follower: Follower) => void;
 }
@@ -38,10 +40,10 @@ export class Follower implements SessionEvents {
   readonly server: Server;
   private readonly shared: FollowerShared;
   private readonly dialler: Dialler;
-  private readonly associations: Associations;
+  readonly associations: Associations;
   private readonly lists: RowLists;
-  /** For each list, when its rows go back to `todo`. */
-  private readonly timers: (Timer | undefined)[] = [];
+  private readonly timers: ListTimers;
+  private readonly rows: Rows;
   /** Lists whose rows are going back to `todo`, a piece a turn. */
   private readonly returning = new Set<number>();
   private linger: Timer | undefined;
@@ -49,12 +51,18 @@ export class Follower implements SessionEvents {
   /** Whether NSUBS subscribed the queues in list `service`; else each is asked for by itself. */
   private covered = false;
   private size = 0;
+  private isRestored = false;
 
   constructor(server: Server, shared: FollowerShared) {
     this.server = server;
     this.shared = shared;
     this.associations = new Associations(server, shared);
     this.lists = new RowLists(shared.queues);
+    this.timers = new ListTimers(shared.clock, (list) => {
+      this.returning.add(list);
+      shared.turns.request(this.returnNext);
+    });
+    this.rows = new Rows(server.number, shared, this.lists, this.associations, this.timers);
     this.dialler = new Dialler(server, shared, {
       connected: (link) => this.onConnected(link),
       failed: (forbidden) => this.onFailed(forbidden),
@@ -90,10 +98,58 @@ export class Follower implements SessionEvents {
     if (--this.size === 0) this.emptied();
   }
 
+  /** Follows a predecessor's entry once `begin` is called; until then nothing is reported. */
+  restore(row: number, isAssociated: boolean): void {
+    this.size++;
+    this.isRestored = true;
+    this.associations.set(row, isAssociated);
+    this.lists.restore(row, isAssociated);
+  }
+
+  /** Subscribes what was restored, or goes on after a hold. */
+  begin(): void {
+    if (this.session) this.shared.turns.request(this.subscribeNext);
+    else if (this.lists.size(LIST.todo) + this.lists.size(LIST.service) > 0) this.dialler.start();
+  }
+
+  /** Begins no connection; one that is under way is given up. See `FollowerShared.isHeld`. */
+  hold(): void {
+    this.dialler.stop();
+  }
+
+  /** Whether no answer is awaited and all rows are where they belong. */
+  get isSettled(): boolean {
+    return this.session?.waits !== true && this.returning.size === 0;
+  }
+
+  /** Gives up a connection whose answers don't come. */
+  lose(): void {
+    this.session?.close();
+    if (this.session) this.closed('silent');
+  }
+
+  /** A successor subscribes from now on: hears the connection out. `done` is called once it is gone, or at once. */
+  drain(sink: SourceSink, done: () => void): void {
+    const { session, lists } = this;
+    this.session = undefined;
+    this.stop();
+    const gone = (): void => {
+      this.shared.linked(false);
+      done();
+    };
+    if (!session) done();
+    else this.hearOut(session, sink, [...lists.rows()], gone);
+  }
+
+  private hearOut(session: Session, sink: SourceSink, rows: readonly number[], done: () => void): void {
+    const { queues, clock } = this.shared;
+    new Drain({ server: this.server.number, session, queues, sink, clock, rows, done });
+  }
+
   /** Closes the connection; nothing is reported afterwards. */
   stop(): void {
     this.linger?.cancel();
-    this.cancelTimers();
+    this.timers.cancel();
     this.shared.turns.drop(this.subscribeNext);
     this.shared.turns.drop(this.returnNext);
     this.dialler.stop();
@@ -114,7 +170,11 @@ export class Follower implements SessionEvents {
 
   private onFailed(forbidden: boolean): void {
     // A server that authenticated before is no door that a client wants opened: its resolver may just be lying.
-    if (this.dialler.known) return;
+    if (this.dialler.known) {
+      if (this.isRestored) this.rows.unreached();
+      this.isRestored = false;
+      return;
+    }
     this.park();
     if (!forbidden) return;
     this.dialler.stop();
@@ -129,7 +189,7 @@ export class Follower implements SessionEvents {
   private empty(from: number, to: number, kind: 'auth' | 'inactive'): void {
     for (let row = this.lists.first(from); row !== undefined; row = this.lists.first(from)) {
       this.lists.move(row, to);
-      this.report(row, { kind });
+      this.rows.report(row, { kind });
     }
   }
 
@@ -137,7 +197,7 @@ export class Follower implements SessionEvents {
   closed(cause: LossCause): void {
     this.shared.metrics.smp_disconnects_total.inc({ cause });
     this.unlink();
-    this.cancelTimers();
+    this.timers.cancel();
     for (let list = 0; list < LISTS; list++) {
       if (list !== LIST.todo && list !== LIST.final) this.returning.add(list);
     }
@@ -156,7 +216,7 @@ export class Follower implements SessionEvents {
 
   /** One block of NSUBs, as long as there is something to subscribe and room in the window. */
   private readonly subscribeNext = (): boolean => {
-    if (this.returning.size > 0 || this.waitingFirst() === undefined) return false;
+    if (this.returning.size > 0 || this.waitingFirst() === undefined || this.shared.isHeld()) return false;
     if (!this.session) {
       this.dialler.start();
       if (this.dialler.waitsForStranger) this.park();
@@ -167,7 +227,7 @@ export class Follower implements SessionEvents {
       next: () => this.waitingFirst(),
       sent: (row) => {
         this.lists.move(row, LIST.flight);
-        if (this.shared.queues.isUnreported(row)) this.report(row, { kind: 'pending' });
+        if (this.shared.queues.isUnreported(row)) this.rows.report(row, { kind: 'pending' });
       },
     });
     return true;
@@ -189,7 +249,7 @@ export class Follower implements SessionEvents {
       if (list === LIST.active && this.session) this.checkEach();
     }
     if (this.session) this.shared.turns.request(this.subscribeNext);
-    else if (this.size > 0) this.dialler.lost();
+    else if (this.size > 0 && !this.shared.isHeld()) this.dialler.lost();
     return false;
   };
 
@@ -197,14 +257,14 @@ export class Follower implements SessionEvents {
     const { queues } = this.shared;
     if (this.lists.releaseIfAbandoned(row)) return;
     if (list === LIST.service && this.covered) {
-      this.activate(row);
+      this.rows.activate(row);
       return;
     }
     const status = queues.status(row).kind;
     this.lists.move(row, status === 'deleted' ? LIST.final : this.nextList(row, list));
     if (this.session || (status !== 'active' && list !== LIST.flight)) return;
     queues.set(row, FLAG.missed, true); // what was on its way died with the connection (design §3)
-    if (status === 'active') this.report(row, { kind: 'inactive' });
+    if (status === 'active') this.rows.report(row, { kind: 'inactive' });
   }
 
   /** While connected, only what is to be asked for again leaves `active`. */
@@ -256,123 +316,27 @@ export class Follower implements SessionEvents {
   /** Where the server tells no hash, all are asked for once a day. */
   private checkTomorrow(): void {
     const { needsDailyCheck, nextCheckMs } = this.associations;
-    if (needsDailyCheck) this.returnAfter(LIST.active, nextCheckMs);
+    if (needsDailyCheck) this.timers.plan(LIST.active, nextCheckMs);
   }
 
   answered(row: number, answer: Answer): void {
-    this.shared.metrics.smp_answers_total.inc({ outcome: answer.kind });
-    if (this.lists.releaseIfAbandoned(row)) return;
-    if (this.shared.queues.status(row).kind === 'deleted') this.lists.move(row, LIST.final);
-    else if (answer.kind === 'temporary') this.again(row);
-    else if (answer.kind === 'subscribed') this.subscribed(row, answer.serviceId);
-    else if (answer.kind === 'error') this.tomorrow(row, answer);
-    else if (answer.kind === 'service' && this.associations.inService) this.leaveService();
-    else this.refused(row, answer);
-  }
-
-  /** The queue belongs to the first entry whose NSUB succeeded (design §4.1). */
-  private subscribed(row: number, serviceId: Uint8Array | undefined): void {
-    const { queues } = this.shared;
-    const owner = queues.confirmed(this.server.number, queues.notifierId(row));
-    if (owner !== undefined && owner !== row) {
-      this.refused(row, { kind: 'auth' });
-      return;
-    }
-    queues.set(row, FLAG.confirmed, true);
-    this.associations.set(row, this.associations.isOurs(serviceId));
-    this.activate(row);
-  }
-
-  private activate(row: number): void {
-    const { queues, sink } = this.shared;
-    const missed = queues.has(row, FLAG.missed);
-    queues.set(row, FLAG.missed, false);
-    queues.setFailures(row, 0);
-    this.lists.move(row, LIST.active);
-    const ref = queues.ref(row);
-    this.report(row, { kind: 'active' });
-    if (missed) sink.maybeMissed(ref);
-  }
-
-  /** For good: until the client unfollows it. */
-  private refused(row: number, status: FollowStatus): void {
-    this.shared.queues.set(row, FLAG.confirmed, false);
-    this.associations.set(row, false);
-    this.lists.move(row, LIST.final);
-    this.report(row, status);
+    if (!this.rows.answered(row, answer)) this.leaveService();
   }
 
   notified(notifierId: Uint8Array, nonce: Uint8Array, metadata: Uint8Array): void {
-    const { queues, sink, metrics } = this.shared;
-    const row = queues.confirmed(this.server.number, notifierId);
-    if (metadata.length > MAX_METADATA) metrics.smp_dropped_signals_total.inc({ reason: 'size' });
-    else if (row === undefined) this.notifiedEarly(notifierId);
-    else {
-      metrics.smp_signals_total.inc();
-      sink.signal(queues.ref(row), nonce, metadata);
-    }
-  }
-
-  /** It may have overtaken the answer to our NSUB: whichever entry that confirms is told to look. */
-  private notifiedEarly(notifierId: Uint8Array): void {
-    const { queues, metrics } = this.shared;
-    metrics.smp_dropped_signals_total.inc({ reason: 'unknown' });
-    for (const row of queues.entries(this.server.number, notifierId)) queues.set(row, FLAG.missed, true);
+    this.rows.notified(notifierId, nonce, metadata);
   }
 
   ended(notifierId: Uint8Array): void {
-    const row = this.shared.queues.confirmed(this.server.number, notifierId);
-    // In flight it has been asked for again since: the answer to that decides.
-    if (row === undefined || this.shared.queues.listOf(row) === LIST.flight) return;
-    this.finish(row, 'end');
+    this.rows.ended(notifierId);
   }
 
   deleted(notifierId: Uint8Array): void {
-    const row = this.shared.queues.confirmed(this.server.number, notifierId);
-    if (row !== undefined) this.finish(row, 'deleted');
+    this.rows.deleted(notifierId);
   }
 
-  private finish(row: number, kind: 'end' | 'deleted'): void {
-    const { queues, metrics } = this.shared;
-    metrics.smp_events_total.inc({ kind });
-    queues.set(row, FLAG.confirmed, false);
-    this.associations.set(row, false);
-    if (queues.listOf(row) !== LIST.flight) this.lists.move(row, LIST.final); // else when its answer comes
-    this.report(row, { kind });
-  }
-
-  /** After a temporary failure: 1 s at first, 10 minutes at last. The status stays. */
-  private again(row: number): void {
-    const failures = this.shared.queues.failures(row);
-    const step = Math.min(failures, LATER_MS.length - 1);
-    this.shared.queues.setFailures(row, step + 1);
-    this.lists.move(row, LIST.later + step);
-    this.returnAfter(LIST.later + step, LATER_MS[step]! * (0.5 + this.shared.random() / 2));
-  }
-
-  /** After an error: on the next connection, or in a day. */
-  private tomorrow(row: number, status: FollowStatus): void {
-    this.lists.move(row, LIST.errors);
-    this.returnAfter(LIST.errors, DAY_MS);
-    this.report(row, status);
-  }
-
-  private returnAfter(list: number, ms: number): void {
-    this.timers[list] ??= this.shared.clock.after(ms, () => {
-      this.timers[list] = undefined;
-      this.returning.add(list);
-      this.shared.turns.request(this.returnNext);
-    });
-  }
-
-  private cancelTimers(): void {
-    for (const timer of this.timers) timer?.cancel();
-    this.timers.length = 0;
-  }
-
-  private report(row: number, status: FollowStatus): void {
-    const { queues, sink } = this.shared;
-    if (queues.setStatus(row, status)) sink.status(queues.ref(row), status);
+  mirror(row: number, status: FollowStatus): void {
+    this.rows.mirror(row, status);
   }
 
   /** No queues are left: the end, a little later where a known server's connection may serve the next one. */

@@ -11,6 +11,7 @@ import { HASH_KEY_BYTES, KeyedHash } from '../../../../shared/memory/keyed-hash.
 import { Slab } from '../../../../shared/memory/slab.js';
 import { ID_SIZE } from '../../../../shared/smp/constants.js';
 import type { FollowStatus } from '../source.js';
+import { ALGORITHMS, KEY_BYTES, type QueueState } from './source-state.js';
 import { statusByte, statusOf, UNREPORTED } from './statuses.js';
 
 /** The row: 109 bytes, and 8 in the index, make 117 a queue. */
@@ -30,9 +31,6 @@ const AT = {
 } as const;
 const ROW_BYTES = 109;
 
-const ALGORITHMS = ['ed25519', 'ed448', 'x25519'] as const satisfies readonly AuthAlgorithm[];
-/** Ed25519 is kept as seed ‖ public key: signing from the seed alone would derive the latter each time. */
-const KEY_BYTES: Readonly<Record<AuthAlgorithm, number>> = { ed25519: 64, ed448: 57, x25519: 32 };
 const SEED_BYTES = 32;
 
 /** Facts about an entry, as bits. */
@@ -45,6 +43,8 @@ export const FLAG = {
   abandoned: 4,
   /** The server subscribes it with our service: NSUBS covers it. */
   associated: 8,
+  /** A successor has taken it over: the connection has no more to say of it. */
+  ended: 16,
 } as const;
 
 /** A list of entries, first in first out. */
@@ -88,18 +88,43 @@ export class QueueTable {
     return this.slab.reservedBytes;
   }
 
-  /** A new entry, nothing reported of it yet, in no list; copies id and key. Undefined when the table is full. */
-  add(entry: QueueEntry): number | undefined {
+  /**
+   * A new entry, nothing reported of it yet, in no list; copies id and key. Undefined when the table is full.
+   * @param keptKey the key as another table kept it
+   */
+  add(entry: QueueEntry, keptKey?: Uint8Array): number | undefined {
     const row = this.slab.allocate();
     if (row === undefined) return undefined;
     this.slab.bytes(row, AT.id, ID_SIZE).set(entry.notifierId);
     this.slab.setU8(row, AT.algorithm, ALGORITHMS.indexOf(entry.key.algorithm));
-    this.writeKey(row, entry.key);
+    if (keptKey !== undefined) this.key(row).raw.set(keptKey);
+    else this.writeKey(row, entry.key);
     this.slab.setU32(row, AT.ref, entry.ref);
     this.slab.setU16(row, AT.server, entry.server);
     this.slab.setU16(row, AT.spelling, entry.spelling);
     this.slab.setU8(row, AT.status, UNREPORTED);
     this.index.add(row);
+    return row;
+  }
+
+  /** Everything a successor needs. Arrays are views. */
+  state(row: number): QueueState {
+    const { algorithm, raw: key } = this.key(row);
+    const facts = { spelling: this.spelling(row), notifierId: this.notifierId(row), algorithm, key };
+    return {
+      ...{ ...facts, status: this.status(row), isConfirmed: this.has(row, FLAG.confirmed) },
+      ...{ isMissed: this.has(row, FLAG.missed), isAssociated: this.has(row, FLAG.associated) },
+    };
+  }
+
+  /** A predecessor's entry, with its key as it was kept; associated with nothing yet. */
+  restore(place: Pick<QueueEntry, 'server' | 'spelling' | 'ref'>, state: QueueState): number | undefined {
+    const { notifierId, algorithm, key } = state;
+    const row = this.add({ ...place, notifierId, key: { algorithm, raw: key } }, key);
+    if (row === undefined) return undefined;
+    this.setStatus(row, state.status);
+    this.set(row, FLAG.confirmed, state.isConfirmed);
+    this.set(row, FLAG.missed, state.isMissed);
     return row;
   }
 
@@ -225,6 +250,12 @@ export class QueueTable {
     if (next === 0) list.tail = previous;
     else this.slab.setU32(next - 1, AT.previous, previous);
     list.size--;
+  }
+
+  /** The entry behind this one in its list. */
+  next(row: number): number | undefined {
+    const next = this.slab.u32(row, AT.next);
+    return next === 0 ? undefined : next - 1;
   }
 
   private writeKey(row: number, key: Key<AuthAlgorithm>): void {

@@ -38,6 +38,22 @@ export class RowLists {
     return head === 0 ? undefined : head - 1;
   }
 
+  /** All rows of all lists, or of one. */
+  *rows(only?: number): Iterable<number> {
+    for (let list = only ?? 0; list < LISTS; list++) {
+      let row = this.first(list);
+      for (; row !== undefined; row = this.queues.next(row)) yield row;
+      if (only !== undefined) return;
+    }
+  }
+
+  /** A predecessor's row: what is over stays so, all else is to be subscribed. */
+  restore(row: number, isAssociated: boolean): void {
+    const { kind } = this.queues.status(row);
+    const isFinal = kind === 'end' || kind === 'deleted' || kind === 'auth' || kind === 'service';
+    this.put(row, isFinal ? LIST.final : isAssociated ? LIST.service : LIST.todo);
+  }
+
   /** A row that is in no list. */
   put(row: number, list: number): void {
     this.queues.append(this.lists[list]!, list, row);

@@ -7,6 +7,7 @@ import { latin1, toHex, utf8 } from '../../../../shared/encoding/bytes.js';
 import { Writer } from '../../../../shared/encoding/writer.js';
 import type { ServerAddress } from '../../../../shared/smp/address.js';
 import { SMP_DEFAULT_PORT } from '../../../../shared/smp/constants.js';
+import type { ServerState, SpellingState } from './source-state.js';
 
 /** The unit of isolation of everybody who shares connections. */
 export const SHARED = -1;
@@ -110,6 +111,46 @@ export class ServerTable {
     return { server: spelling.server, spelling: spelling.number };
   }
 
+  /** The servers that spellings lead to. Arrays are views. */
+  *states(): Iterable<Omit<ServerState, 'associations'>> {
+    for (const server of this.servers.all()) {
+      const { number, unit, port, keyHash, hosts, proven, ordinaryUntilMs, spellings } = server;
+      if (spellings > 0) yield { number, unit, port, keyHash, hosts, proven: [...proven], ordinaryUntilMs };
+    }
+  }
+
+  *spellingStates(): Iterable<SpellingState> {
+    for (const { number, server, address } of this.spellings.all())
+      yield { number, server: server.number, address };
+  }
+
+  /** A predecessor's server; undefined when there is no room. */
+  restore({ keyHash, hosts, port, unit, proven, ordinaryUntilMs }: ServerState): Server | undefined {
+    const server = this.create({ hosts, port: '', keyHash }, port, unit);
+    for (const host of proven) server?.proven.add(host);
+    if (server) server.ordinaryUntilMs = ordinaryUntilMs;
+    return server;
+  }
+
+  /** A spelling that led to this server, used by no queue yet; its number, or undefined when there is no room. */
+  restoreSpelling(server: Server, address: ServerAddress): number | undefined {
+    const text = spell(address, server.unit);
+    if (this.spellings.size >= this.limits.spellings || this.byText.has(text)) return undefined;
+    server.spellings++;
+    const spelling = this.spellings.add((number) => {
+      return { number, text, address: copied(address), server, uses: 0 };
+    });
+    this.byText.set(text, spelling);
+    return spelling.number;
+  }
+
+  /** One more queue under a spelling that is known by its number. */
+  reuse(spelling: number): Server {
+    const known = this.spellings.get(spelling)!;
+    known.uses++;
+    return known.server;
+  }
+
   /** One queue fewer under this spelling. The server stays until `remove`. */
   release(number: number): void {
     const spelling = this.spellings.get(number)!;
@@ -117,6 +158,10 @@ export class ServerTable {
     spelling.server.spellings--;
     this.byText.delete(spelling.text);
     this.spellings.delete(number);
+  }
+
+  at(number: number): Server {
+    return this.servers.get(number)!;
   }
 
   serverOf(spelling: number): Server {
@@ -196,6 +241,10 @@ class Numbered<T> {
 
   get size(): number {
     return this.things.length - this.free.length;
+  }
+
+  *all(): Iterable<T> {
+    for (const thing of this.things) if (thing !== undefined) yield thing;
   }
 
   get(number: number): T | undefined {

@@ -81,7 +81,7 @@ export class Session {
   private readonly link: Link;
   private readonly queues: QueueTable;
   private readonly tools: SessionTools;
-  private readonly events: SessionEvents;
+  private events: SessionEvents;
   /** First 48 bits of the corrId → the queue; in the order of sending. */
   private readonly waiting = new Map<number, Waiting>();
   private responseTimer: Timer | undefined;
@@ -108,6 +108,16 @@ export class Session {
   /** Whether one more block of NSUBs may go out now; if not, `writable` will tell. */
   get ready(): boolean {
     return this.open && this.writable && this.waiting.size + MAX_BATCH <= WINDOW;
+  }
+
+  /** Whether an answer is awaited. */
+  get waits(): boolean {
+    return this.waiting.size > 0;
+  }
+
+  /** Tells everything to somebody else from now on. */
+  redirect(events: SessionEvents): void {
+    this.events = events;
   }
 
   /** Sends one block of NSUBs and nothing else: servers load the queues of a pure block at once (guide G.4). */

@@ -11,7 +11,7 @@ import type { Log } from '../../../../shared/run/log.js';
 import type { Endpoint } from '../../../../shared/run/socks5.js';
 import type { ServerAddress, SmpQueue } from '../../../../shared/smp/address.js';
 import { ID_SIZE, KEY_HASH_SIZE, SMP_ALPN, SMP_BLOCK_SIZE } from '../../../../shared/smp/constants.js';
-import type { FollowRefusal, Source, SourceSink } from '../source.js';
+import type { FollowRefusal, FollowStatus, Source, SourceSink } from '../source.js';
 import { AddressGuard } from './address-guard.js';
 import { createConnect } from './connector.js';
 import { Follower, type FollowerShared } from './follower.js';
@@ -21,6 +21,7 @@ import { QueueTable } from './queues.js';
 import { MAX_NUMBERS, portOf, type Server, type ServerLimits, ServerTable, SHARED } from './servers.js';
 import type { ServiceIdentity } from './service-identity.js';
 import { Session } from './session.js';
+import type { QueueState, ServerState, SpellingState } from './source-state.js';
 import { tlsDial } from './tls-transport.js';
 import type { Dial } from './transport.js';
 import { Turns } from './turns.js';
@@ -78,6 +79,10 @@ export class SmpSource implements Source<SmpQueue, NotifierKey> {
   private connections = 0;
   private associated = 0;
   private closed = false;
+  private isHeld = false;
+  /** A predecessor's servers and spellings by its numbers, until `begin`. */
+  private readonly restoredServers = new Map<number, Server>();
+  private readonly restoredSpellings = new Map<number, number>();
 
   constructor(options: SmpSourceOptions) {
     const { crypto, clock, sink, log, metrics, service } = options;
@@ -109,6 +114,7 @@ export class SmpSource implements Source<SmpQueue, NotifierKey> {
       reachesOnion: proxy !== undefined,
       linked: (up) => this.linked(up),
       associated: (by) => this.countAssociated(by),
+      isHeld: () => this.isHeld,
       ended: (follower) => this.ended(follower),
     };
   }
@@ -160,6 +166,86 @@ export class SmpSource implements Source<SmpQueue, NotifierKey> {
   knowsServer({ server: address }: SmpQueue): boolean {
     for (const server of this.servers.find(address)) if (this.followers.get(server)?.keptUp) return true;
     return false;
+  }
+
+  *serverStates(): Iterable<ServerState> {
+    for (const state of this.servers.states()) {
+      const follower = this.followers.get(this.servers.at(state.number))!;
+      yield { ...state, associations: follower.associations.state };
+    }
+  }
+
+  spellingStates(): Iterable<SpellingState> {
+    return this.servers.spellingStates();
+  }
+
+  /** Arrays are views. */
+  queueState(handle: number): QueueState {
+    return this.queues.state(handle);
+  }
+
+  /** Takes over a predecessor's server. Throws `RangeError` where there is no room for it, as the next two do. */
+  restoreServer(state: ServerState): void {
+    const server = this.servers.restore(state);
+    if (!server) throw new RangeError('no room for a server');
+    this.restoredServers.set(state.number, server);
+    if (state.associations) this.follower(server).associations.restore(state.associations);
+    if (state.unit >= FIRST_OWN_UNIT) this.nextUnit = Math.max(this.nextUnit, state.unit - FIRST_OWN_UNIT);
+  }
+
+  restoreSpelling({ number, server, address }: SpellingState): void {
+    const known = this.restoredServers.get(server);
+    const spelling = known && this.servers.restoreSpelling(known, address);
+    if (spelling === undefined) throw new RangeError('no room for a spelling');
+    this.restoredSpellings.set(number, spelling);
+  }
+
+  /** Takes over a queue, to be followed from `begin` on; its handle. */
+  restoreQueue(state: QueueState, ref: number): number {
+    const spelling = this.restoredSpellings.get(state.spelling);
+    if (spelling === undefined) throw new RangeError('queue of no server');
+    const server = this.servers.reuse(spelling);
+    const row = this.queues.restore({ server: server.number, spelling, ref }, state);
+    if (row === undefined) throw new RangeError('no room for a queue');
+    this.follower(server).restore(row, state.isAssociated);
+    return row;
+  }
+
+  /** All was taken over: follows it. Also ends a hold. */
+  begin(): void {
+    this.isHeld = false;
+    this.restoredServers.clear();
+    this.restoredSpellings.clear();
+    for (const follower of this.followers.values()) follower.begin();
+    this.count();
+  }
+
+  /** A successor's word on a queue, or a predecessor's last one: what the server told it. */
+  mirror(handle: number, status: FollowStatus): void {
+    this.followers.get(this.servers.serverOf(this.queues.spelling(handle)))?.mirror(handle, status);
+  }
+
+  /** Subscribes nothing and dials nobody until `begin`; what comes is told as ever. */
+  hold(): void {
+    this.isHeld = true;
+    for (const follower of this.followers.values()) follower.hold();
+  }
+
+  /** Whether all that was asked before the hold is answered. */
+  get isSettled(): boolean {
+    return [...this.followers.values()].every((follower) => follower.isSettled);
+  }
+
+  /** Gives up the connections that don't answer. */
+  loseUnsettled(): void {
+    for (const follower of this.followers.values()) if (!follower.isSettled) follower.lose();
+  }
+
+  /** A successor follows everything from now on: hears all connections out, telling `sink`. */
+  async drain(sink: SourceSink): Promise<void> {
+    this.isHeld = true;
+    const followers = [...this.followers.values()];
+    await Promise.all(followers.map((follower) => new Promise<void>((done) => follower.drain(sink, done))));
   }
 
   async close(): Promise<void> {

@@ -63,6 +63,9 @@ export function statusByte(status: FollowStatus): number {
 /** The status of a byte that `statusByte` made. */
 export const statusOf = (byte: number): FollowStatus => STATUSES[byte]!;
 
+/** How many such bytes there are. */
+export const STATUS_BYTES = UNREPORTED + 1;
+
 const STATUSES: readonly FollowStatus[] = [
   ...KINDS.map((kind) => ({ kind })),
   ...ERROR_WORDS.map((word) => ({ kind: 'error', word }) as const),

@@ -1,0 +1,31 @@
+/**
+ * Starts the successor from the running subscriber: the command that it was started with, so the code that is
+ * installed now, with the listening sockets.
+ */
+import { type ChildProcess, type StdioOptions, spawn } from 'node:child_process';
+import type { Server } from 'node:net';
+import { socketVariables } from '../../../shared/run/inherited-sockets.js';
+
+export const TAKE_OVER = '--take-over';
+
+/** Why this process can't have a successor that it starts itself; undefined where it can. */
+export function hindrance(
+  env: Readonly<Record<string, string | undefined>>,
+  pid: number,
+): string | undefined {
+  if (pid === 1) return 'the container would end with this process: start another one beside it';
+  if (env.SYSTEMD_EXEC_PID === String(pid))
+    return 'systemd would end the new process too: start the other unit';
+  return undefined;
+}
+
+/** @param sockets by the names of listeners */
+export function spawnSuccessor(sockets: ReadonlyMap<string, Server>): ChildProcess {
+  const [program, ...args] = process.argv.slice(1);
+  const own = args.filter((arg) => arg !== TAKE_OVER);
+  return spawn(process.execPath, [...process.execArgv, program!, ...own, TAKE_OVER], {
+    // A server stands for its socket here, as any object with a handle does.
+    stdio: ['inherit', 'inherit', 'inherit', ...sockets.values()] as unknown as StdioOptions,
+    env: { ...process.env, ...socketVariables([...sockets.keys()]) },
+  });
+}

@@ -1,0 +1,151 @@
+/**
+ * The frames of a hand-over (README.md): u32 length, u8 type, body. What they carry crosses a Unix socket of mode 0600
+ * and nothing else; buffers are overwritten once they were written or read. Pure.
+ */
+import { type Bytes, concat, wipe } from '../../../shared/encoding/bytes.js';
+import { DecodeError, Reader } from '../../../shared/encoding/reader.js';
+import { Writer } from '../../../shared/encoding/writer.js';
+
+/** Of the records in `state` and `event`. A successor reads this one and the one before. */
+export const FORMAT = 1;
+export const READS = { min: Math.max(1, FORMAT - 1), max: FORMAT } as const;
+
+export const NONCE_SIZE = 32;
+export const SIGNATURE_SIZE = 64;
+/** Longest type and body. */
+export const MAX_FRAME = 128 * 1024;
+const LENGTH_BYTES = 4;
+
+/** Index = the byte on the wire, so that names are only added at the end. */
+export const TYPES = [
+  'hello',
+  'challenge',
+  'proof',
+  'begin',
+  'state',
+  'end',
+  'ready',
+  'commit',
+  'event',
+  'released',
+  'finished',
+  'abort',
+] as const;
+export type FrameType = (typeof TYPES)[number];
+
+export interface WireFrame {
+  readonly type: FrameType;
+  readonly body: Bytes;
+}
+
+/** Why a side gives up: closed words, for logs. */
+export const REASONS = [
+  'key',
+  'version',
+  'frame',
+  'state',
+  'configuration',
+  'stalled',
+  'busy',
+  'stopped',
+] as const;
+export type Reason = (typeof REASONS)[number];
+
+/** The frame as bytes, to be overwritten once written. Throws `RangeError` where it is too long. */
+export function encodeFrame(type: FrameType, body: Bytes = new Uint8Array(0)): Uint8Array {
+  const length = 1 + body.length;
+  if (length > MAX_FRAME) throw new RangeError('frame too long');
+  const out = new Uint8Array(LENGTH_BYTES + length);
+  new DataView(out.buffer).setUint32(0, length);
+  out[LENGTH_BYTES] = TYPES.indexOf(type);
+  out.set(body, LENGTH_BYTES + 1);
+  return out;
+}
+
+/** Takes frames out of a stream. Bodies are arrays of their own. */
+export class FrameReader {
+  private held: Uint8Array = new Uint8Array(0);
+
+  /** The frames that are whole now; overwrites `chunk`. Throws `DecodeError`. */
+  push(chunk: Uint8Array): WireFrame[] {
+    const bytes = this.held.length === 0 ? chunk : concat(this.held, chunk);
+    wipe(this.held);
+    try {
+      const frames: WireFrame[] = [];
+      let at = 0;
+      for (let frame = frameAt(bytes, at); frame; frame = frameAt(bytes, at)) {
+        frames.push(frame);
+        at += LENGTH_BYTES + 1 + frame.body.length;
+      }
+      this.held = concat(bytes.subarray(at));
+      return frames;
+    } finally {
+      wipe(chunk, bytes);
+    }
+  }
+
+  /** Overwrites what was left. */
+  end(): void {
+    wipe(this.held);
+  }
+}
+
+function frameAt(bytes: Bytes, at: number): WireFrame | undefined {
+  if (bytes.length < at + LENGTH_BYTES) return undefined;
+  const length = new Reader(bytes.subarray(at)).u32();
+  if (length < 1 || length > MAX_FRAME) throw new DecodeError('length of a frame');
+  const from = at + LENGTH_BYTES;
+  if (bytes.length < from + length) return undefined;
+  const type = TYPES[bytes[from]!];
+  if (type === undefined) throw new DecodeError('type of a frame');
+  return { type, body: concat(bytes.subarray(from + 1, from + length)) };
+}
+
+const MAGIC = 'porchlight';
+
+/** What a successor begins with. */
+export interface Hello {
+  /** Formats that it reads. */
+  readonly min: number;
+  readonly max: number;
+  readonly nonce: Uint8Array;
+}
+
+export const encodeHello = ({ min, max, nonce }: Hello): Uint8Array =>
+  new Writer().text(MAGIC).u16(min).u16(max).bytes(nonce).done();
+
+/** Throws `DecodeError`, as the others do. */
+export function decodeHello(body: Bytes): Hello {
+  const r = new Reader(body);
+  r.expect(MAGIC);
+  const hello = { min: r.u16(), max: r.u16(), nonce: r.take(NONCE_SIZE) };
+  r.end();
+  return hello;
+}
+
+/** The predecessor's answer: its format, and the proof that it has the key. */
+export interface Challenge {
+  readonly format: number;
+  readonly nonce: Uint8Array;
+  readonly signature: Uint8Array;
+}
+
+export const encodeChallenge = ({ format, nonce, signature }: Challenge): Uint8Array =>
+  new Writer().u16(format).bytes(nonce).bytes(signature).done();
+
+export function decodeChallenge(body: Bytes): Challenge {
+  const r = new Reader(body);
+  const challenge = { format: r.u16(), nonce: r.take(NONCE_SIZE), signature: r.take(SIGNATURE_SIZE) };
+  r.end();
+  return challenge;
+}
+
+export const encodeReason = (reason: Reason): Uint8Array => Uint8Array.of(REASONS.indexOf(reason));
+
+export function decodeReason(body: Bytes): Reason {
+  const r = new Reader(body);
+  const reason = REASONS[r.u8()];
+  r.end();
+  if (reason === undefined) throw new DecodeError('unknown reason');
+  return reason;
+}
