@@ -92,6 +92,17 @@ program
   .requiredOption('--config <file>', "the running service's configuration file")
   .action(async (options) => (await import('./commands/explain.js')).explain(options));
 
+const doctor = program
+  .command('doctor')
+  .description('look for what does not work, hop by hop, and say how to mend it');
+doctor
+  .command('subscriber')
+  .description('check a subscriber and its way to the gateway; with --server also the way of a signal')
+  .option('--config <file>', "the subscriber's configuration file", 'subscriber.toml')
+  .option('--server <address>', 'smp://FINGERPRINT@HOST[:PORT] of a messaging server to make a queue on')
+  .option('--device <token-id>', 'a registered phone that gets a push (base64url)')
+  .action(async (options) => (await import('./commands/doctor.js')).doctorSubscriber(options));
+
 const simulate = program.command('simulate').description('run a stand-in of another party, on loopback');
 simulate
   .command('apns')
