@@ -5,6 +5,7 @@ import { PROFILES, PUBLIC_KEY_SIZE } from '../../shared/relay/constants.js';
 import { ENVIRONMENTS } from '../../shared/relay/identity.js';
 import { MAX_APPS } from '../../shared/relay/statement.js';
 import {
+  fileField,
   limitField,
   listenField,
   logSection,
@@ -26,7 +27,7 @@ const appleId = z.string().regex(/^[A-Z0-9]{10}$/, 'expected 10 of A-Z and 0-9')
 const key = z.strictObject({
   name: nameField,
   /** The .p8 file, mode 0600. */
-  file: z.string(),
+  file: fileField,
   key_id: appleId,
   team_id: appleId,
 });
@@ -50,17 +51,17 @@ const app = z.strictObject({
 
 const tls = z.strictObject({
   /** PEM file: the certificate and those that lead from it to its authority. */
-  certificate: z.string(),
+  certificate: fileField,
   /** PEM file, mode 0600. */
-  private_key: z.string(),
+  private_key: fileField,
 });
 
 export const gatewayConfigSchema = z
   .strictObject({
     /** Ed25519 key, PKCS#8 PEM, mode 0600. */
-    identity_key: z.string(),
+    identity_key: fileField,
     /** Folder of mode 0700 for what the gateway makes itself: sealing keys, epoch roots, hash keys. */
-    state: z.string(),
+    state: fileField,
     listen: listenField.prefault('0.0.0.0:8443'),
     /** Without it plain HTTP/1.1 is spoken, for a proxy on the same machine. */
     tls: tls.optional(),
@@ -107,7 +108,7 @@ export const gatewayConfigSchema = z
       .strictObject({
         url: z.url({ protocol: /^https$/ }),
         /** PEM file of the authority that signed the test server's certificate. */
-        ca_file: z.string().optional(),
+        ca_file: fileField.optional(),
         /** False lifts the limits of single devices there, for suites that register one token again and again. */
         device_limits: z.boolean().default(true),
       })

@@ -3,6 +3,7 @@ import { readFileSync } from 'node:fs';
 import type { Crypto, KeyPair } from '../../shared/crypto/crypto.js';
 import { readIdentityKey } from '../../shared/crypto/identity-key.js';
 import { ConfigFiles } from '../../shared/run/config.js';
+import { pathOf } from '../../shared/run/files.js';
 import { readSigningKey } from './apns/signing-key.js';
 import type { GatewayConfig } from './config.js';
 import { readTls, type TlsMaterial } from './tls.js';
@@ -19,7 +20,7 @@ export function openGatewayFiles(config: GatewayConfig, crypto: Crypto): Gateway
   const tls = config.tls && files.use('tls', () => readTls(crypto, config.tls!));
   for (const [i, { file }] of config.keys.entries()) files.use(`keys.${i}.file`, () => readSigningKey(file));
   const ca = config.test_environment?.ca_file;
-  if (ca !== undefined) files.use('test_environment.ca_file', () => readFileSync(ca));
+  if (ca !== undefined) files.use('test_environment.ca_file', () => readFileSync(pathOf(ca)));
   files.check();
   return { identity, tls };
 }

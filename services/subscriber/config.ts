@@ -4,6 +4,7 @@ import { SIGNAL_CLASSES } from '../../shared/push/porchlight-profile.js';
 import { PROFILES } from '../../shared/relay/constants.js';
 import { parseGatewayAddress } from '../../shared/relay/identity.js';
 import {
+  fileField,
   limitField,
   listenField,
   logSection,
@@ -31,7 +32,7 @@ const gateway = z.strictObject({
   /** Where the gateway is and whose it is. */
   address: gatewayAddress,
   /** PEM file of a certificate authority to trust instead of the system's. */
-  ca_file: z.string().optional(),
+  ca_file: fileField.optional(),
   /** The way to it; a .onion gateway needs one. */
   socks_proxy: socksProxy,
 });
@@ -43,9 +44,9 @@ const listenerKeys = z.strictObject({
   name: nameField,
   listen: listenField,
   /** Identity in the form of `ntf-server init`: certificate authority, server certificate and key, PEM. */
-  ca_certificate: z.string(),
-  certificate: z.string(),
-  private_key: z.string(),
+  ca_certificate: fileField,
+  certificate: fileField,
+  private_key: fileField,
   /** Name of one of the gateways. */
   gateway: nameField,
   /** Bundle id of the app that this listener serves. */
@@ -102,7 +103,7 @@ function* proxyProblems({ smp, gateways }: Ways): Iterable<[path: (string | numb
 export const subscriberConfigSchema = z
   .strictObject({
     /** Ed25519 key, PKCS#8 PEM, mode 0600. */
-    identity_key: z.string(),
+    identity_key: fileField,
     log: logSection,
     /** Unix socket for `porchlight explain`; beside the identity key unless given. */
     control: controlSection,
@@ -114,7 +115,7 @@ export const subscriberConfigSchema = z
         /** Messaging servers followed at once. */
         max_servers: limitField(5_000, 65_536),
         /** PEM file, mode 0600, with a certificate and its key: subscribes all queues of a server by one command. */
-        service_certificate: z.string().optional(),
+        service_certificate: fileField.optional(),
         /** The way to all messaging servers, and the only one to .onion hosts. */
         socks_proxy: socksProxy,
         /** Who shares connections, and so circuits of Tor: all, the queues of a device, nobody. */

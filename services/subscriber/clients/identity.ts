@@ -8,7 +8,7 @@ import type { Crypto } from '../../../shared/crypto/crypto.js';
 import { secretBytes } from '../../../shared/crypto/memory.js';
 import { wipe } from '../../../shared/encoding/bytes.js';
 import { decodePrivateKey, type Key, ofAlgorithm } from '../../../shared/encoding/keys.js';
-import { readSecretFile } from '../../../shared/run/files.js';
+import { pathOf, readSecretFile } from '../../../shared/run/files.js';
 
 export interface IdentityFiles {
   readonly caCertificate: string;
@@ -112,7 +112,7 @@ function rawKey(key: KeyObject): NtfIdentity['signingKey'] {
 
 function readText(file: string): string {
   try {
-    return readFileSync(file, 'latin1');
+    return readFileSync(pathOf(file), 'latin1');
   } catch {
     throw new IdentityError(`${file}: cannot be read`);
   }

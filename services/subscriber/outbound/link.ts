@@ -9,6 +9,7 @@ import type { GatewayAddress } from '../../../shared/relay/identity.js';
 import type { SigningKey } from '../../../shared/relay/signature.js';
 import { currentSealingKey } from '../../../shared/relay/statement.js';
 import type { Clock } from '../../../shared/run/clock.js';
+import { pathOf } from '../../../shared/run/files.js';
 import type { Log } from '../../../shared/run/log.js';
 import type { MetricHandles } from '../../../shared/run/metrics.js';
 import { Availability } from './availability.js';
@@ -114,7 +115,7 @@ function authorityOf({ host, port }: GatewayAddress): string {
 
 function connectorOptions(options: GatewayLinkOptions): Omit<ConnectorOptions, 'trust'> {
   const { address, tls, dial, crypto, clock } = options;
-  const ca = tls?.caFile === undefined ? undefined : readFileSync(tls.caFile, 'utf8');
+  const ca = tls?.caFile === undefined ? undefined : readFileSync(pathOf(tls.caFile), 'utf8');
   const { host, port } = address;
   return { host, port, ca, dial: dial ?? dialTcp, crypto, clock, timeoutMs: CONNECT_TIMEOUT_MS };
 }
