@@ -34,6 +34,7 @@ import { gatewayHoldings } from './inventory.js';
 import { Addresses } from './limits/addresses.js';
 import { DeviceLimits } from './limits/devices.js';
 import { FirstContacts } from './limits/first-contacts.js';
+import { MemoryGate } from './limits/frame-gate.js';
 import { Nonces } from './limits/nonces.js';
 import { Subscribers } from './limits/subscribers.js';
 import { gatewayMetrics } from './metrics.js';
@@ -128,7 +129,9 @@ function assemble(
   const statements = new Statements({ ...base, ...keys, identity, apps: apps.all, tlsSpki: tls?.spki });
   const shared = { ...base, ...limits, metrics: handles, capabilities };
   const firstContacts = new FirstContacts(clock);
-  const pusher = new Pusher({ ...shared, apps, engine, firstContacts, frameIds: config.limits.frame_ids });
+  const gate = new MemoryGate(devices);
+  const frameIds = config.limits.frame_ids;
+  const pusher = new Pusher({ ...shared, apps, engine, firstContacts, gate, frameIds });
   const admission = new Admission({ ...shared, fingerprint, listed: listedTags(config, crypto) });
   const statement = () => statements.current();
   const routes = createRoutes({ ...shared, admission, pusher, statement });

@@ -18,7 +18,7 @@ import {
 import { LOOPBACK_BLOCK } from '../../../shared/run/address-block.js';
 import { type Clock, seconds } from '../../../shared/run/clock.js';
 import type { Addresses } from '../limits/addresses.js';
-import type { Nonces } from '../limits/nonces.js';
+import type { NonceAnswer, NonceMemory } from '../limits/nonces.js';
 import type { Account, Subscribers } from '../limits/subscribers.js';
 import type { Signer } from '../push/pusher.js';
 
@@ -65,7 +65,7 @@ export interface AdmissionOptions {
   readonly clock: Clock;
   readonly addresses: Addresses;
   readonly subscribers: Subscribers;
-  readonly nonces: Nonces;
+  readonly nonces: NonceMemory;
   /** This gateway's fingerprint. */
   readonly fingerprint: string;
   /** Tags of the subscribers that may ask, one character a byte; undefined = all. */
@@ -104,7 +104,11 @@ export class Admission {
     const length = announcedLength(request);
     const signature = this.signature(request);
     const signer = this.signer(signature);
-    const account = this.enter(signature, signer, length);
+    const account = this.account(signer);
+    const nonce = this.options.nonces.add(signer.tag, signature.nonce, account.nonces, this.now);
+    // Other gateways are asked only where they share one memory: else nothing waits here.
+    judge(typeof nonce === 'string' ? nonce : await nonce);
+    this.enter(account, length);
     this.bytes += length;
     const leave = () => {
       this.bytes -= length;
@@ -167,20 +171,27 @@ export class Admission {
     return { tag, tagText };
   }
 
-  /** Nonce, rate and concurrency; on return the request counts as running. */
-  private enter(signature: RequestSignature, signer: Signer, length: number): Account {
-    const { subscribers, nonces, clock, listed } = this.options;
+  private account({ tagText }: Signer): Account {
+    const { subscribers, listed } = this.options;
     // The operator's list is as good as a proven device.
-    const account = listed ? subscribers.establish(signer.tagText) : subscribers.account(signer.tagText);
-    const now = clock.monotonic();
-    const known = nonces.add(signer.tag, signature.nonce, account.nonces, now);
-    if (known === 'seen') throw new Refusal('replay');
-    if (known === 'full') throw new Refusal('rate', SIGNATURE_WINDOW_SECONDS);
-    if (this.bytes + length > MAX_BODY_BYTES) throw new Refusal('unavailable', 1);
-    const wait = account.enter(Math.max(1, Math.ceil(length / FRAME_SIZE)), now);
-    if (wait > 0) throw new Refusal('rate', wait);
-    return account;
+    return listed ? subscribers.establish(tagText) : subscribers.account(tagText);
   }
+
+  private get now(): number {
+    return this.options.clock.monotonic();
+  }
+
+  /** Rate and concurrency; on return the request counts as running. */
+  private enter(account: Account, length: number): void {
+    if (this.bytes + length > MAX_BODY_BYTES) throw new Refusal('unavailable', 1);
+    const wait = account.enter(Math.max(1, Math.ceil(length / FRAME_SIZE)), this.now);
+    if (wait > 0) throw new Refusal('rate', wait);
+  }
+}
+
+function judge(nonce: NonceAnswer): void {
+  if (nonce === 'seen') throw new Refusal('replay');
+  if (nonce === 'full') throw new Refusal('rate', SIGNATURE_WINDOW_SECONDS);
 }
 
 /** Content-Length of a body of this version; every body has one. */

@@ -1,20 +1,21 @@
 /**
  * The way of one frame: known id, capability, first-contact stop, device limits, rendering, Apple, outcome. Runs
- * without waiting up to the APNs engine. The device token is in memory in clear from opening to Apple's answer.
+ * without waiting up to the APNs engine, except where the gate asks other gateways. The device token is in memory in
+ * clear from opening to Apple's answer.
  */
 import type { Crypto } from '../../../shared/crypto/crypto.js';
 import { latin1, wipe } from '../../../shared/encoding/bytes.js';
 import { DecodeError } from '../../../shared/encoding/reader.js';
-import type { Frame, FrameKind, Outcome } from '../../../shared/relay/batch.js';
+import type { Frame, Outcome } from '../../../shared/relay/batch.js';
 import { type Clock, seconds } from '../../../shared/run/clock.js';
 import type { Log } from '../../../shared/run/log.js';
 import type { MetricHandles } from '../../../shared/run/metrics.js';
 import type { ApnsEngine, ApnsPush, ApnsResult } from '../apns/engine.js';
-import type { Apps } from '../apps.js';
+import type { App, Apps } from '../apps.js';
 import type { Capabilities } from '../capabilities/capabilities.js';
 import type { OpenCapability } from '../capabilities/capability.js';
-import type { DeviceLimits } from '../limits/devices.js';
 import type { FirstContacts } from '../limits/first-contacts.js';
+import type { FrameGate, GateAnswer } from '../limits/frame-gate.js';
 import type { Subscribers } from '../limits/subscribers.js';
 import type { gatewayMetrics, Milestone } from '../metrics.js';
 import { FrameIds } from './frame-ids.js';
@@ -28,6 +29,16 @@ export interface Signer {
   readonly tagText: string;
 }
 
+type Finish = (outcome: Outcome) => void;
+
+/** A frame whose capability is open; whoever ends it wipes that. */
+interface Way {
+  readonly frame: Frame;
+  readonly open: OpenCapability;
+  readonly signer: Signer;
+  readonly finish: Finish;
+}
+
 export interface PusherOptions {
   readonly crypto: Crypto;
   readonly clock: Clock;
@@ -35,7 +46,7 @@ export interface PusherOptions {
   readonly metrics: MetricHandles<typeof gatewayMetrics>;
   readonly apps: Apps;
   readonly capabilities: Capabilities;
-  readonly devices: DeviceLimits;
+  readonly gate: FrameGate;
   readonly subscribers: Subscribers;
   readonly firstContacts: FirstContacts;
   readonly engine: ApnsEngine;
@@ -81,18 +92,89 @@ export class Pusher {
     }
   }
 
-  private run(frame: Frame, signer: Signer, finish: (outcome: Outcome) => void): void {
+  private run(frame: Frame, signer: Signer, finish: Finish): void {
     const open = this.options.capabilities.open(frame.capability, signer.tag);
     if (typeof open === 'string') {
       finish(refused(open));
       return;
     }
-    const push = this.prepared(frame, open, signer);
-    if ('kind' in push) {
-      wipe(open.plaintext);
-      finish(push);
+    const way: Way = { frame, open, signer, finish };
+    this.guarded(way, () => this.ask(way));
+  }
+
+  /** Does a step; where it fails, the frame ends and no token is left behind. */
+  private guarded(way: Way, step: () => void): void {
+    try {
+      step();
+    } catch {
+      // For example a key folder that can't be read: without an outcome the request would never end.
+      this.options.log.error('push failed', { kind: way.frame.kind });
+      this.end(way, PROVIDER_DOWN);
+    }
+  }
+
+  private end({ open, finish }: Way, outcome: Outcome): void {
+    wipe(open.plaintext);
+    finish(outcome);
+  }
+
+  /** First-contact stop, then the gate. */
+  private ask(way: Way): void {
+    const { frame, open, signer } = way;
+    const { apps, gate, subscribers, clock } = this.options;
+    const app = apps.find(open.appTag, open.environment);
+    const ended = app === undefined ? MALFORMED : this.stopped(way);
+    if (ended !== undefined) {
+      this.end(way, ended);
       return;
     }
+    const onNew = () => subscribers.establish(signer.tagText).sawDevice(clock.monotonic());
+    const asked = { id: frame.id, open, kind: limitedAs(frame, app!), onNew };
+    gate.pass(asked, (answer) => this.goOn(way, app!, answer));
+  }
+
+  /** A stranger gets verification pushes to a device and nothing else (relay.md §5), and not without end. */
+  private stopped({ frame, open, signer }: Way): Outcome | undefined {
+    if (open.proven) return undefined;
+    if (frame.kind !== 'verification') return MALFORMED;
+    const seconds = this.options.firstContacts.stoppedSeconds(signer.tagText);
+    return seconds > 0 ? later('budget', seconds) : undefined;
+  }
+
+  /** Renders and sends what the gate let through. */
+  private goOn(way: Way, app: App, answer: GateAnswer): void {
+    if (typeof answer !== 'function') {
+      this.end(way, answer);
+      return;
+    }
+    const { finish } = way;
+    const told: Way = {
+      ...way,
+      finish: (outcome) => {
+        answer(outcome);
+        finish(outcome);
+      },
+    };
+    this.guarded(told, () => {
+      const push = this.rendered(told, app);
+      if ('kind' in push) this.end(told, push);
+      else this.send(told, push);
+    });
+  }
+
+  /** The push; an outcome where it can't be made. */
+  private rendered({ frame, open }: Way, app: App): ApnsPush | Outcome {
+    const { crypto, clock, capabilities, log } = this.options;
+    try {
+      return renderPush(crypto, frame, open, app, () => capabilities.draw(open), seconds(clock));
+    } catch (error) {
+      if (error instanceof DecodeError) return MALFORMED;
+      log.error('push cannot be made', { kind: frame.kind });
+      return PROVIDER_DOWN;
+    }
+  }
+
+  private send({ frame, open, signer, finish }: Way, push: ApnsPush): void {
     this.reached('admitted');
     this.options.log.debug('push sent', { kind: frame.kind });
     const since = this.options.clock.monotonic();
@@ -103,42 +185,6 @@ export class Pusher {
       },
       () => finish(this.conclude({ kind: 'unavailable', reason: 'provider-down' }, open, signer)),
     );
-  }
-
-  /** The same as `prepare`; a failure leaves no token behind. */
-  private prepared(frame: Frame, open: OpenCapability, signer: Signer): ApnsPush | Outcome {
-    try {
-      return this.prepare(frame, open, signer);
-    } catch (error) {
-      wipe(open.plaintext);
-      throw error;
-    }
-  }
-
-  /** Everything between the opened capability and Apple; an outcome where the frame ends here. */
-  private prepare(frame: Frame, open: OpenCapability, signer: Signer): ApnsPush | Outcome {
-    const { crypto, clock, apps, capabilities } = this.options;
-    const app = apps.find(open.appTag, open.environment);
-    // A stranger gets verification pushes to a device, and nothing else (relay.md §5).
-    if (app === undefined || (!open.proven && frame.kind !== 'verification')) return MALFORMED;
-    const limited = this.limit(limitedAs(frame, app), open, signer);
-    if (limited !== undefined) return limited;
-    try {
-      return renderPush(crypto, frame, open, app, () => capabilities.draw(open), seconds(clock));
-    } catch (error) {
-      if (error instanceof DecodeError) return MALFORMED;
-      this.options.log.error('push cannot be made', { kind: frame.kind });
-      return PROVIDER_DOWN;
-    }
-  }
-
-  private limit(kind: FrameKind, open: OpenCapability, signer: Signer): Outcome | undefined {
-    const { devices, firstContacts, subscribers, clock } = this.options;
-    const stopped = open.proven ? 0 : firstContacts.stoppedSeconds(signer.tagText);
-    if (stopped > 0) return later('budget', stopped);
-    const onNew = () => subscribers.establish(signer.tagText).sawDevice(clock.monotonic());
-    const refusal = devices.take(open, kind, onNew);
-    return refusal && later(refusal.reason, refusal.afterSeconds);
   }
 
   private conclude(result: ApnsResult, open: OpenCapability, signer: Signer): Outcome {

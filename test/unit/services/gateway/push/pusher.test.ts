@@ -50,7 +50,7 @@ describe('a frame whose way fails unexpectedly', () => {
     const plaintext = new Uint8Array(211).fill(7);
     const capabilities = { open: () => ({ plaintext, proven: true }) };
     const apps = { find: () => ({}) };
-    const pusher = pusherWith({ capabilities, apps, devices: { take: fail } });
+    const pusher = pusherWith({ capabilities, apps, gate: { pass: fail } });
     const got: Outcome[] = [];
     pusher.push(makeFrame(), signer, (outcome) => got.push(outcome));
     assert.equal(got[0]?.kind, 'unavailable');
