@@ -12,8 +12,9 @@ import type { Endpoint } from '../../../../shared/run/socks5.js';
 import type { ServerAddress, SmpQueue } from '../../../../shared/smp/address.js';
 import { ID_SIZE, KEY_HASH_SIZE, SMP_ALPN, SMP_BLOCK_SIZE } from '../../../../shared/smp/constants.js';
 import type { FollowRefusal, Source, SourceSink } from '../source.js';
-import { AddressGuard } from './address-guard.js';
-import { createConnect } from './connector.js';
+import { AddressGuard, ForbiddenAddressError } from './address-guard.js';
+import { createConnect, type Link, type Stage } from './connector.js';
+import { usableHosts } from './dialler.js';
 import { Follower, type FollowerShared } from './follower.js';
 import { Gate } from './gate.js';
 import type { SmpMetrics } from './metrics.js';
@@ -88,9 +89,7 @@ export class SmpSource implements Source<SmpQueue, NotifierKey> {
     this.queues = new QueueTable(crypto, queues);
     this.isolation = options.isolation ?? 'shared';
     if (service && this.isolation !== 'shared') throw new RangeError('a service shares its connections');
-    const circuit = (): string | undefined =>
-      this.isolation === 'shared' ? undefined : toHex(crypto.randomBytes(CIRCUIT_SIZE));
-    this.servers = new ServerTable({ servers, spellings }, circuit);
+    this.servers = new ServerTable({ servers, spellings }, () => this.circuit());
     const { proxy } = options;
     const tls = { blockSize: SMP_BLOCK_SIZE, alpn: SMP_ALPN, certificate: service?.tls, proxy };
     const dial = options.dial ?? tlsDial({ guard: this.guard, ...tls });
@@ -162,6 +161,40 @@ export class SmpSource implements Source<SmpQueue, NotifierKey> {
     return false;
   }
 
+  /** Ends the connection that this queue is followed on, if there is one; the follower makes a new one. */
+  reconnect(handle: number): void {
+    if (this.closed) return;
+    this.followers.get(this.servers.serverOf(this.queues.spelling(handle)))!.renew();
+  }
+
+  /**
+   * A connection to a server as one of its users: an ordinary one, which nothing is followed on, under the same rules
+   * for addresses; where connections are isolated, on a way of its own. Rejects like `Connect`, with the last host's
+   * error.
+   */
+  async open(address: ServerAddress, signal: AbortSignal, reached?: (stage: Stage) => void): Promise<Link> {
+    const { keyHash } = address;
+    const port = portOf(address);
+    if (port === undefined || !this.reachable(address)) throw new ForbiddenAddressError();
+    const peer = {
+      keyHash,
+      port,
+      circuit: this.circuit(),
+      ordinaryUntilMs: Number.POSITIVE_INFINITY,
+      reached,
+    };
+    let failure: unknown;
+    for (const host of usableHosts(address.hosts, this.shared.reachesOnion)) {
+      try {
+        return await this.shared.connect(peer, host, signal);
+      } catch (error) {
+        if (signal.aborted) throw error;
+        failure = error;
+      }
+    }
+    throw failure;
+  }
+
   async close(): Promise<void> {
     this.closed = true;
     for (const follower of this.followers.values()) follower.stop();
@@ -185,6 +218,11 @@ export class SmpSource implements Source<SmpQueue, NotifierKey> {
   private ownUnit(): number {
     this.nextUnit = (this.nextUnit + 1) % MAX_OWN_UNITS;
     return FIRST_OWN_UNIT + this.nextUnit;
+  }
+
+  /** Name of a new way through the proxy. */
+  private circuit(): string | undefined {
+    return this.isolation === 'shared' ? undefined : toHex(this.options.crypto.randomBytes(CIRCUIT_SIZE));
   }
 
   private refuse(refused: FollowRefusal): { refused: FollowRefusal } {

@@ -61,6 +61,8 @@ export function tlsDial(options: TlsDialOptions): Dial {
       secureContext,
       ...(alpn !== undefined && { ALPNProtocols: [alpn] }),
     });
+    if (proxy) target.connected?.();
+    else socket.once('connect', () => target.connected?.());
     const sessionId = await handshake(socket, signal);
     // Belt and braces: whatever led here, this is the address that was dialled.
     if (proxy || guard.permits(socket.remoteAddress ?? ''))

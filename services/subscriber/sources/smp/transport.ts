@@ -36,6 +36,8 @@ export interface DialOptions {
   readonly asService?: boolean;
   /** Connections with other names must not share a way through the proxy. */
   readonly circuit?: string | undefined;
+  /** Told when the network's connection stands, before TLS. */
+  readonly connected?: (() => void) | undefined;
 }
 
 /** Opens a transport, up to a finished TLS handshake; no later than `signal` it gives up. */
