@@ -6,18 +6,16 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, describe, test } from 'node:test';
 import { connect as connectTls } from 'node:tls';
-import {
-  authKeyPair,
-  connectSmp,
-  type NotifierCredentials,
-  type OwnQueue,
-  type SmpClient,
-  SmpClosedError,
-} from '../../services/simulators/smp/client.js';
+import { connectSmp, type OwnQueue, type SmpClient } from '../../services/simulators/smp/client.js';
 import type { SmpDialOptions } from '../../services/simulators/smp/client-link.js';
 import { createSmpIdentity, smpIdentityIn } from '../../services/simulators/smp/identity.js';
 import type { SmpStandInOptions } from '../../services/simulators/smp/options.js';
 import { type SmpStandIn, startSmpServer } from '../../services/simulators/smp/server.js';
+import {
+  authKeyPair,
+  type NotifierCredentials,
+  SmpClosedError,
+} from '../../services/subscriber/probe/smp-user.js';
 import { utf8 } from '../../shared/encoding/bytes.js';
 import { VirtualClock } from '../../shared/run/clock.js';
 import { BlockReader, plainBlocks } from '../../shared/smp/block.js';
