@@ -1,14 +1,7 @@
 /** The command line. Each command is loaded when it is asked for, so that services start fast. */
-import { existsSync, readFileSync } from 'node:fs';
 import { Command, InvalidArgumentError, Option } from 'commander';
+import { packageVersion } from '../../shared/run/version.js';
 import { reportFailure } from './failure.js';
-
-/** Of the package that this file belongs to, wherever in it the compiled tree is. */
-function packageVersion(folder = new URL('.', import.meta.url)): string {
-  const file = new URL('package.json', folder);
-  if (!existsSync(file)) return packageVersion(new URL('..', folder));
-  return (JSON.parse(readFileSync(file, 'utf8')) as { version: string }).version;
-}
 
 /** Upper bound of `demo --messages`: enough to look at, too few to be a load test. */
 const MAX_MESSAGES = 1_000;
@@ -47,12 +40,15 @@ init
   .command('gateway')
   .description('for the operator of a messenger: holds the APNs key')
   .option('--dir <folder>', 'where to write', 'porchlight-gateway')
-  .option('--host <name>', 'public name or address of the gateway', 'localhost')
+  .option('--host <name>', 'public name or address of the gateway (default: what this machine knows)')
   .option('--port <n>', 'public port', wholeNumber(1, 65_535), 8443)
   .option('--topic <bundle-id>', 'the app to wake', 'org.example.app')
   .option('--team <id>', 'Apple team id (10 characters)')
-  .option('--apns-key <file>', 'Apple .p8 key file; copied with mode 0600')
-  .option('--apns-key-id <id>', 'id of that key (10 characters)')
+  .option(
+    '--apns-key <file>',
+    'Apple .p8 key file, or the folder it is in (default: the one here); copied with mode 0600',
+  )
+  .option('--apns-key-id <id>', 'id of that key (default: from its name AuthKey_ID.p8)')
   .action(async (options) => (await import('./commands/init.js')).initGateway(options));
 init
   .command('subscriber')
@@ -62,7 +58,10 @@ init
     'porchlight-gateway://FINGERPRINT@HOST[:PORT], as the operator publishes it',
   )
   .option('--dir <folder>', 'where to write', 'porchlight-subscriber')
-  .option('--host <name>', 'name or address under which phones reach this machine', 'localhost')
+  .option(
+    '--host <name>',
+    'name or address under which phones reach this machine (default: what it knows itself)',
+  )
   .option('--port <n>', 'port for phones', wholeNumber(1, 65_535), 443)
   .option('--topic <bundle-id>', 'the app that phones use', 'chat.simplex.app')
   .option('--gateway-ca <file>', 'certificate authority of the gateway, where it is not a public one')
@@ -85,6 +84,12 @@ service('gateway', 'run a gateway')
 service('subscriber', 'run a subscriber').action(async (options) =>
   (await import('./commands/service.js')).runService('subscriber', options),
 );
+
+program
+  .command('pair')
+  .description('print again what apps enter or scan to use a subscriber')
+  .requiredOption('--config <file>', "the subscriber's configuration file")
+  .action(async (options) => (await import('./commands/pair.js')).pair(options));
 
 program
   .command('explain')

@@ -12,6 +12,9 @@ import {
   observeSection,
 } from '../../shared/run/config-fields.js';
 import { controlSection } from '../../shared/run/control.js';
+import { parseServer } from '../../shared/smp/address.js';
+import { KEY_HASH_SIZE } from '../../shared/smp/constants.js';
+import { MAX_CANARIES } from './probe/canaries.js';
 
 const gatewayAddress = z.string().transform((text, context) => {
   const address = parseGatewayAddress(text);
@@ -23,6 +26,17 @@ const gatewayAddress = z.string().transform((text, context) => {
 const network = z
   .string()
   .regex(/^[0-9a-fA-F:.]+\/\d{1,3}$/, 'expected a network such as 10.0.0.0/8 or fd00::/8');
+
+/** `smp://FINGERPRINT@HOST[:PORT]` of a messaging server. */
+const messagingServer = z.string().refine(isServer, 'expected smp://FINGERPRINT@HOST[:PORT]');
+
+function isServer(text: string): boolean {
+  try {
+    return parseServer(text).keyHash.length === KEY_HASH_SIZE;
+  } catch {
+    return false;
+  }
+}
 
 /** `HOST:PORT` of a SOCKS5 proxy. */
 const socksProxy = listenField.optional();
@@ -43,6 +57,8 @@ const COALESCE_MS = { simplex: 0, porchlight: 1_000 } as const;
 const listenerKeys = z.strictObject({
   name: nameField,
   listen: listenField,
+  /** Where phones reach it, for what `porchlight pair` prints. */
+  public_address: listenField.optional(),
   /** Identity in the form of `ntf-server init`: certificate authority, server certificate and key, PEM. */
   ca_certificate: fileField,
   certificate: fileField,
@@ -120,6 +136,10 @@ export const subscriberConfigSchema = z
         socks_proxy: socksProxy,
         /** Who shares connections, and so circuits of Tor: all, the queues of a device, nobody. */
         isolation: z.enum(['shared', 'device', 'queue']).default('shared'),
+        /** Messaging servers through which the subscriber sends itself a message now and then, to see that it hears. */
+        canaries: z.array(messagingServer).max(MAX_CANARIES).default([]),
+        /** Between two messages of a canary, on average. */
+        canary_minutes: z.int().min(1).max(1_440).default(5),
       })
       .prefault({}),
     limits: z
@@ -149,6 +169,10 @@ export const subscriberConfigSchema = z
       });
     });
     for (const [path, message] of proxyProblems(config)) context.addIssue({ code: 'custom', path, message });
+    if (new Set(config.smp.canaries).size < config.smp.canaries.length) {
+      const path = ['smp', 'canaries'];
+      context.addIssue({ code: 'custom', path, message: 'expected different servers' });
+    }
     for (const key of ['gateways', 'listeners'] as const) {
       const names = config[key].map((item) => item.name);
       if (new Set(names).size === names.length) continue;
