@@ -65,3 +65,27 @@ export const STRANGER_BUCKETS: readonly Bucket[] = [
   column(1, perDay(6)),
 ];
 export const STRANGER_COLUMNS = 2;
+
+/** The buckets of all tables. */
+export interface Caps {
+  readonly own: Readonly<Record<FrameKind, readonly Bucket[]>>;
+  readonly device: Readonly<Record<FrameKind, readonly Bucket[]>>;
+  readonly strangers: readonly Bucket[];
+}
+
+/** What one of several gateways may let through while they can't count together: an nth, but one at once. */
+export function capsOfShare(gateways: number): Caps {
+  const part = ({ periodMs, burst }: Limit): Limit => ({
+    periodMs: periodMs * gateways,
+    burst: Math.max(1, Math.floor(burst / gateways)),
+  });
+  const parts = (buckets: readonly Bucket[]): Bucket[] =>
+    buckets.map(({ column, limit }) => ({ column, limit: part(limit) }));
+  const ofKinds = (kinds: Caps['own']): Caps['own'] => ({
+    check: parts(kinds.check),
+    alert: parts(kinds.alert),
+    message: parts(kinds.message),
+    verification: parts(kinds.verification),
+  });
+  return { own: ofKinds(OWN_BUCKETS), device: ofKinds(DEVICE_BUCKETS), strangers: parts(STRANGER_BUCKETS) };
+}
