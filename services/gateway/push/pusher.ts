@@ -14,10 +14,12 @@ import type { ApnsEngine, ApnsPush, ApnsResult } from '../apns/engine.js';
 import type { App, Apps } from '../apps.js';
 import type { Capabilities } from '../capabilities/capabilities.js';
 import type { OpenCapability } from '../capabilities/capability.js';
-import type { FirstContacts } from '../limits/first-contacts.js';
+import type { Revocations } from '../capabilities/revocations.js';
+import type { Contact, FirstContacts } from '../limits/first-contacts.js';
 import type { FrameGate, GateAnswer } from '../limits/frame-gate.js';
 import type { Subscribers } from '../limits/subscribers.js';
 import type { gatewayMetrics, Milestone } from '../metrics.js';
+import { BREAKER_OPEN, type Doubts, type Judge } from './doubts.js';
 import { FrameIds } from './frame-ids.js';
 import { later, MALFORMED, outcomeOf, PROVIDER_DOWN, refused } from './outcomes.js';
 import { limitedAs, renderPush } from './rendering.js';
@@ -27,6 +29,8 @@ export interface Signer {
   /** SHA-256(raw public key)[0..16], as bytes and one character a byte. */
   readonly tag: Uint8Array;
   readonly tagText: string;
+  /** Address block that the request came from. */
+  readonly block: string;
 }
 
 type Finish = (outcome: Outcome) => void;
@@ -46,13 +50,20 @@ export interface PusherOptions {
   readonly metrics: MetricHandles<typeof gatewayMetrics>;
   readonly apps: Apps;
   readonly capabilities: Capabilities;
+  readonly revocations: Pick<Revocations, 'refusedByApple'>;
   readonly gate: FrameGate;
   readonly subscribers: Subscribers;
   readonly firstContacts: FirstContacts;
+  readonly doubts: Doubts;
   readonly engine: ApnsEngine;
   /** Frame ids kept for established subscribers; newcomers have a tenth of that, apart. */
   readonly frameIds: number;
 }
+
+const NO_CONTACT: Contact = { answered: () => {} };
+
+const wordOf = ({ kind }: ApnsResult): Parameters<Contact['answered']>[0] =>
+  kind === 'accepted' ? 'accepted' : kind === 'dead' ? 'refused' : undefined;
 
 export class Pusher {
   private readonly options: PusherOptions;
@@ -118,12 +129,12 @@ export class Pusher {
     finish(outcome);
   }
 
-  /** First-contact stop, then the gate. */
+  /** First-contact stop and breakers, then the gate. */
   private ask(way: Way): void {
     const { frame, open, signer } = way;
     const { apps, gate, subscribers, clock } = this.options;
     const app = apps.find(open.appTag, open.environment);
-    const ended = app === undefined ? MALFORMED : this.stopped(way);
+    const ended = app === undefined ? MALFORMED : this.stopped(way, app);
     if (ended !== undefined) {
       this.end(way, ended);
       return;
@@ -134,11 +145,13 @@ export class Pusher {
   }
 
   /** A stranger gets verification pushes to a device and nothing else (relay.md §5), and not without end. */
-  private stopped({ frame, open, signer }: Way): Outcome | undefined {
-    if (open.proven) return undefined;
-    if (frame.kind !== 'verification') return MALFORMED;
-    const seconds = this.options.firstContacts.stoppedSeconds(signer.tagText);
-    return seconds > 0 ? later('budget', seconds) : undefined;
+  private stopped({ frame, open, signer }: Way, { topic }: App): Outcome | undefined {
+    const { doubts, firstContacts } = this.options;
+    if (!open.proven && frame.kind !== 'verification') return MALFORMED;
+    const refusal = doubts.refusal({ ...open, topic });
+    if (refusal !== undefined) return outcomeOf(refusal, open.proven);
+    const wait = open.proven ? 0 : firstContacts.wait(signer);
+    return wait > 0 ? later('budget', wait) : undefined;
   }
 
   /** Renders and sends what the gate let through. */
@@ -174,24 +187,48 @@ export class Pusher {
     }
   }
 
-  private send({ frame, open, signer, finish }: Way, push: ApnsPush): void {
+  /** The places that a push needs are taken last, so that nothing that ends before holds one. */
+  private send(way: Way, push: ApnsPush): void {
+    const { doubts, firstContacts } = this.options;
+    const { open, signer } = way;
+    const contact = open.proven ? NO_CONTACT : firstContacts.begin(signer);
+    if (typeof contact === 'number') {
+      this.end(way, later('budget', contact));
+      return;
+    }
+    const judge = doubts.enter({ ...push, proven: open.proven }, signer.tagText);
+    if (judge === undefined) {
+      contact.answered(undefined);
+      this.end(way, outcomeOf(BREAKER_OPEN, open.proven));
+      return;
+    }
+    this.sendTo(way, push, (result) => {
+      contact.answered(wordOf(result));
+      if (open.proven && result.kind === 'accepted') firstContacts.accepted();
+      return judge(result);
+    });
+  }
+
+  private sendTo({ frame, open, finish }: Way, push: ApnsPush, judge: Judge): void {
     this.reached('admitted');
     this.options.log.debug('push sent', { kind: frame.kind });
-    const since = this.options.clock.monotonic();
+    const { clock } = this.options;
+    const since = clock.monotonic();
+    const sentAt = seconds(clock);
     this.options.engine.send(push).then(
       (result) => {
         this.answered(result, since);
-        finish(this.conclude(result, open, signer));
+        finish(this.conclude(judge(result), open, sentAt));
       },
-      () => finish(this.conclude({ kind: 'unavailable', reason: 'provider-down' }, open, signer)),
+      () => finish(this.conclude(judge({ kind: 'unavailable', reason: 'provider-down' }), open, sentAt)),
     );
   }
 
-  private conclude(result: ApnsResult, open: OpenCapability, signer: Signer): Outcome {
-    const { firstContacts, log } = this.options;
-    if (!open.proven && (result.kind === 'accepted' || result.kind === 'dead')) {
-      firstContacts.answered(signer.tagText, result.kind === 'dead');
-    }
+  /** @param sentAt Unix seconds */
+  private conclude(result: ApnsResult, open: OpenCapability, sentAt: number): Outcome {
+    const { log, revocations } = this.options;
+    // Only of proven devices: a stranger's refusals change nothing (relay.md §6, "Revoked").
+    if (open.proven && result.kind === 'dead') revocations.refusedByApple(open, result.at ?? sentAt);
     if (result.kind === 'rejected') log.error('Apple takes no such push', { reason: result.reason });
     const outcome = outcomeOf(result, open.proven);
     const capability = result.kind === 'accepted' ? this.renewal(open) : undefined;

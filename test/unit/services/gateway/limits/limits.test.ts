@@ -3,7 +3,6 @@ import { before, describe, test } from 'node:test';
 import type { OpenCapability } from '../../../../../services/gateway/capabilities/capability.js';
 import { BucketTable } from '../../../../../services/gateway/limits/bucket-table.js';
 import { DeviceLimits } from '../../../../../services/gateway/limits/devices.js';
-import { FirstContacts } from '../../../../../services/gateway/limits/first-contacts.js';
 import {
   after,
   type Limit,
@@ -287,25 +286,5 @@ describe('subscribers', () => {
     assert.ok(subscribers.account('a').established);
     subscribers.account('c').enter(1, 0);
     assert.equal(subscribers.establish('d').established, false, 'both busy: it stays a newcomer');
-  });
-});
-
-describe('first contacts', () => {
-  test('mostly refused: stopped for an hour', async () => {
-    const clock = new VirtualClock();
-    const contacts = new FirstContacts(clock);
-    for (let i = 0; i < 7; i++) contacts.answered('a', true);
-    assert.equal(contacts.stoppedSeconds('a'), 0, 'seven answers say nothing');
-    contacts.answered('a', true);
-    assert.equal(contacts.stoppedSeconds('a'), 3600);
-    assert.equal(contacts.stoppedSeconds('b'), 0);
-    await clock.advance(HOUR);
-    assert.equal(contacts.stoppedSeconds('a'), 0);
-  });
-
-  test('half refused: goes on', () => {
-    const contacts = new FirstContacts(new VirtualClock());
-    for (let i = 0; i < 200; i++) contacts.answered('a', i % 2 === 1);
-    assert.equal(contacts.stoppedSeconds('a'), 0);
   });
 });
