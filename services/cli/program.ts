@@ -101,6 +101,14 @@ const doctor = program
   .command('doctor')
   .description('look for what does not work, hop by hop, and say how to mend it');
 doctor
+  .command('gateway')
+  .description(
+    "check a gateway's files and certificate, and that Apple takes its key; needs no running gateway",
+  )
+  .option('--config <file>', "the gateway's configuration file", 'gateway.toml')
+  .option('--host <name>', 'its public name, to compare with the certificate')
+  .action(async (options) => (await import('./commands/doctor-gateway.js')).doctorGateway(options));
+doctor
   .command('subscriber')
   .description('check a subscriber and its way to the gateway; with --server also the way of a signal')
   .option('--config <file>', "the subscriber's configuration file", 'subscriber.toml')
