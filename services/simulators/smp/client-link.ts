@@ -55,8 +55,8 @@ function dial({ host, port, alpn = true }: SmpDialOptions): Promise<TLSSocket> {
       port,
       servername: '', // no SNI (guide B.4)
       rejectUnauthorized: false, // `provenKey` judges
-      minVersion: 'TLSv1.3',
-      ciphers: 'TLS_CHACHA20_POLY1305_SHA256',
+      minVersion: 'TLSv1.2',
+      ciphers: 'TLS_CHACHA20_POLY1305_SHA256:ECDHE-ECDSA-CHACHA20-POLY1305',
       sigalgs: 'ed448:ed25519',
       ecdhCurve: 'X448:X25519',
       ...(alpn && { ALPNProtocols: [SMP_ALPN] }),
