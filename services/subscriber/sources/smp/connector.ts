@@ -88,11 +88,11 @@ async function attempt(
   host: string,
   signal: AbortSignal,
 ): Promise<Link> {
-  const { port, circuit, reached } = peer;
+  const { keyHash, port, circuit, reached } = peer;
   reached?.('begun');
   const connected = reached && (() => reached('network'));
   const asService = options.service !== undefined;
-  const transport = await options.dial({ host, port, circuit, asService, connected }, signal);
+  const transport = await options.dial({ host, port, keyHash, circuit, asService, connected }, signal);
   try {
     const hello = readHello(await nextBlock(transport, signal));
     return await shakeHands(options, transport, hello, peer, signal);

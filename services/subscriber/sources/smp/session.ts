@@ -101,7 +101,7 @@ export class Session {
       block: (block) => this.received(block),
       drained: () => this.drained(),
       heard: () => this.heard(),
-      closed: () => this.lose('peer'),
+      closed: (broken) => this.lose(broken ? 'protocol' : 'peer'),
     });
   }
 

@@ -22,9 +22,12 @@ import { QueueTable } from './queues.js';
 import { MAX_NUMBERS, portOf, type Server, type ServerLimits, ServerTable, SHARED } from './servers.js';
 import type { ServiceIdentity } from './service-identity.js';
 import { Session } from './session.js';
+import { tlsOpener } from './tls-socket.js';
 import { tlsDial } from './tls-transport.js';
 import type { Dial } from './transport.js';
 import { Turns } from './turns.js';
+import { dialByWays, type Way } from './ways.js';
+import { webSocketDial } from './websocket-transport.js';
 
 /** A notifier's private key, raw: Ed25519 and Ed448 as seed. */
 export type NotifierKey = Key<AuthAlgorithm>;
@@ -63,7 +66,9 @@ export interface SmpSourceOptions {
   /** Ranges of network addresses that may be dialled beside the public Internet. */
   readonly allow?: readonly string[];
   readonly limits?: Partial<SmpLimits>;
-  /** How connections are opened; TLS over TCP unless said otherwise. */
+  /** Servers that are reached by another transport or port than their addresses say. */
+  readonly ways?: readonly Way[];
+  /** How connections are opened; TLS over TCP, and `ways`, unless said otherwise. */
   readonly dial?: Dial;
 }
 
@@ -91,8 +96,9 @@ export class SmpSource implements Source<SmpQueue, NotifierKey> {
     if (service && this.isolation !== 'shared') throw new RangeError('a service shares its connections');
     this.servers = new ServerTable({ servers, spellings }, () => this.circuit());
     const { proxy } = options;
-    const tls = { blockSize: SMP_BLOCK_SIZE, alpn: SMP_ALPN, certificate: service?.tls, proxy };
-    const dial = options.dial ?? tlsDial({ guard: this.guard, ...tls });
+    const open = tlsOpener({ guard: this.guard, alpn: SMP_ALPN, certificate: service?.tls, proxy });
+    const dials = { tls: tlsDial(open, SMP_BLOCK_SIZE), websocket: webSocketDial(open, SMP_BLOCK_SIZE) };
+    const dial = options.dial ?? dialByWays(options.ways ?? [], dials);
     this.shared = {
       crypto,
       clock,
