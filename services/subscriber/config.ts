@@ -14,7 +14,7 @@ import {
 import { controlSection } from '../../shared/run/control.js';
 import { parseServer } from '../../shared/smp/address.js';
 import { KEY_HASH_SIZE } from '../../shared/smp/constants.js';
-import { MAX_CANARIES } from './probe/canaries.js';
+import { waysField } from './sources/smp/ways-config.js';
 
 const gatewayAddress = z.string().transform((text, context) => {
   const address = parseGatewayAddress(text);
@@ -26,6 +26,9 @@ const gatewayAddress = z.string().transform((text, context) => {
 const network = z
   .string()
   .regex(/^[0-9a-fA-F:.]+\/\d{1,3}$/, 'expected a network such as 10.0.0.0/8 or fd00::/8');
+
+/** A connection and a queue each. */
+const MAX_CANARIES = 32;
 
 /** `smp://FINGERPRINT@HOST[:PORT]` of a messaging server. */
 const messagingServer = z.string().refine(isServer, 'expected smp://FINGERPRINT@HOST[:PORT]');
@@ -128,6 +131,8 @@ export const subscriberConfigSchema = z
       .strictObject({
         /** Networks that clients' server addresses may lead to although they are private. */
         allow_networks: z.array(network).max(64).default([]),
+        /** Messaging servers that are reached by another transport or port than clients' addresses say. */
+        servers: waysField,
         /** Messaging servers followed at once. */
         max_servers: limitField(5_000, 65_536),
         /** PEM file, mode 0600, with a certificate and its key: subscribes all queues of a server by one command. */

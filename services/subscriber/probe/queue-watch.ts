@@ -7,8 +7,8 @@ import type { FollowStatus, SourceSink } from '../sources/source.js';
 
 /** Numbers from here on are no rows of the registry, which has ten million at most. */
 const FIRST_OWN_REF = 2 ** 31;
-/** Queues watched at once: a canary for each of 32 servers, twice while it changes its queue, and a doctor's. */
-export const MAX_WATCHES = 66;
+/** Queues watched at once: one for each canary, and a doctor's. */
+export const MAX_WATCHES = 33;
 
 /** What has been heard of one queue. */
 export class QueueWatch {
