@@ -23,8 +23,8 @@ export interface RevocationEntry {
   readonly pool: EntryPool;
   /** Unix seconds up to which capabilities of this scope are ended. */
   readonly time: number;
-  /** Keyed hash of the device alone (u32), so that devices without entries cost one hash. */
-  readonly device: number;
+  /** Keyed hash under which it is looked up (u32): of the device in pool `proven`, of the whole entry in `owner`. */
+  readonly lookup: number;
   /** HMAC(revocation key, appTag ‖ environment ‖ token ‖ scope)[0..20]: names the entry; of two the later time counts. */
   readonly hash: Uint8Array;
 }
@@ -48,11 +48,11 @@ export interface RevocationStore {
   close(): Promise<void>;
 }
 
-/** `pool u8 · zeros[3] · time u32 · device u32 · hash[20]`. */
-export function encodeEntry({ pool, time, device, hash }: RevocationEntry): Uint8Array {
+/** `pool u8 · zeros[3] · time u32 · lookup u32 · hash[20]`. */
+export function encodeEntry({ pool, time, lookup, hash }: RevocationEntry): Uint8Array {
   if (hash.length !== ENTRY_HASH_SIZE) throw new RangeError('hash size');
   const out = new Writer(ENTRY_SIZE).u8(ENTRY_POOLS.indexOf(pool)).zeros(3);
-  return out.u32(time).u32(device).bytes(hash).done();
+  return out.u32(time).u32(lookup).bytes(hash).done();
 }
 
 /** The hash is a copy. Throws `DecodeError`. */
@@ -61,7 +61,7 @@ export function decodeEntry(bytes: Bytes): RevocationEntry {
     const pool = ENTRY_POOLS[reader.u8()];
     if (pool === undefined || reader.take(3).some((byte) => byte !== 0)) throw new DecodeError('entry');
     const time = reader.u32();
-    const device = reader.u32();
-    return { pool, time, device, hash: concat(reader.take(ENTRY_HASH_SIZE)) };
+    const lookup = reader.u32();
+    return { pool, time, lookup, hash: concat(reader.take(ENTRY_HASH_SIZE)) };
   });
 }

@@ -199,7 +199,7 @@ describe('sealed revocation', () => {
 describe('entries of the revoked set', () => {
   test('round trip and random bytes', () => {
     const pool = fc.constantFrom(...ENTRY_POOLS);
-    check(fc.record({ pool, time: u32, device: u32, hash: bytes(20) }, PLAIN), (entry) =>
+    check(fc.record({ pool, time: u32, lookup: u32, hash: bytes(20) }, PLAIN), (entry) =>
       assert.deepEqual(decodeEntry(encodeEntry(entry)), entry),
     );
     check(nearly(32), (input) => onlyDecodeError(() => decodeEntry(input)));
