@@ -57,6 +57,7 @@ function setUp(
     metrics: new Metrics('test_').add(gatewayMetrics),
     capabilities: {} as RoutesOptions['capabilities'],
     pusher: {} as RoutesOptions['pusher'],
+    revoking: {} as RoutesOptions['revoking'],
     statement: () => 'statement',
     ...parts,
   });
