@@ -67,6 +67,17 @@ export class RedisServer {
     this.process?.kill('SIGCONT');
   }
 
+  /** One command, as an operator would with redis-cli. */
+  async command(name: string, ...args: string[]): Promise<unknown> {
+    const { Redis } = await import('ioredis');
+    const redis = new Redis(this.port, '127.0.0.1');
+    try {
+      return await redis.call(name, ...args);
+    } finally {
+      redis.disconnect();
+    }
+  }
+
   async close(): Promise<void> {
     await this.kill();
     rmSync(this.folder, { recursive: true, force: true });
