@@ -109,6 +109,12 @@ export class Breakers {
     this.of(topic).close();
   }
 
+  /** As `Breaker.halfOpen`, for both. */
+  halfOpen(topic: string): void {
+    this.key.halfOpen();
+    this.of(topic).halfOpen();
+  }
+
   release(topic: string): void {
     this.key.release();
     this.of(topic).release();
