@@ -59,10 +59,13 @@ export const DEVICE_CAP_SECONDS: Readonly<Record<FrameKind, number>> = {
   verification: 1200,
 };
 
-/** Verification pushes of strangers to one device, all subscribers together: one per 20 minutes and 6 a day. */
+/**
+ * Verification pushes of strangers to one device, all subscribers together: one per 20 minutes and 6 a day. Three at
+ * once and three a day, so that no 24 hours hold more than six, wherever they begin.
+ */
 export const STRANGER_BUCKETS: readonly Bucket[] = [
   column(0, { periodMs: 20 * 60_000, burst: 1 }),
-  column(1, perDay(6)),
+  column(1, perDay(3)),
 ];
 export const STRANGER_COLUMNS = 2;
 
