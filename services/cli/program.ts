@@ -116,6 +116,29 @@ doctor
   .option('--device <token-id>', 'a registered phone that gets a push (base64url)')
   .action(async (options) => (await import('./commands/doctor.js')).doctorSubscriber(options));
 
+const subscribers = program
+  .command('subscribers')
+  .description('who may ask a running gateway, and how much; changed without a restart');
+const ofGateway = (command: Command): Command =>
+  command.option('--config <file>', "the running gateway's configuration file", 'gateway.toml');
+const withLimits = (command: Command): Command =>
+  ofGateway(command)
+    .option('--name <text>', 'your own word for it')
+    .option('--rate <n>', 'frames a second, whatever devices it has; 0 = none', wholeNumber(0, 1_000_000))
+    .option('--requests <n>', 'requests running at once', wholeNumber(1, 10_000));
+ofGateway(
+  subscribers.command('list').description('those you know by their keys, and how many others'),
+).action(async (options) => (await import('./commands/subscribers.js')).listSubscribers(options));
+withLimits(subscribers.command('add <key>').description('let a subscriber in, by its public key')).action(
+  async (key, options) => (await import('./commands/subscribers.js')).addSubscriber(key, options),
+);
+withLimits(
+  subscribers.command('limit <key>').description('give a subscriber another allowance, or none'),
+).action(async (key, options) => (await import('./commands/subscribers.js')).limitSubscriber(key, options));
+ofGateway(
+  subscribers.command('remove <key>').description('take a subscriber off the list; it is stopped at once'),
+).action(async (key, options) => (await import('./commands/subscribers.js')).removeSubscriber(key, options));
+
 const simulate = program.command('simulate').description('run a stand-in of another party, on loopback');
 simulate
   .command('apns')
