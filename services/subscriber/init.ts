@@ -107,6 +107,13 @@ allow_networks = ${toml([...(extras.allowNetworks ?? [])])}
 # canaries = ["smp://FINGERPRINT@HOST"]
 # canary_minutes = 5
 
+# A messaging server that is reached otherwise than its address says: by WebSocket inside TLS, or at another port. It is
+# known by its host, and by its fingerprint where several are at one host; who answers is checked all the same.
+# [[smp.servers]]
+# host = "smp.example.org"
+# transport = "websocket"
+# port = 443
+
 # The gateway that holds the app's key for Apple's service.
 [[gateways]]
 name = "main"

@@ -3,6 +3,7 @@
  * runs the subscriber; who answers is pinned by the fingerprint in the address all the same.
  */
 import { sameBytes } from '../../../../shared/encoding/bytes.js';
+import { withoutBrackets } from './address-guard.js';
 import type { Dial, DialOptions } from './transport.js';
 
 export type TransportKind = 'tls' | 'websocket';
@@ -31,5 +32,5 @@ const leads = ({ host, fingerprint }: Way, target: DialOptions): boolean =>
   canonicalHost(host) === canonicalHost(target.host) &&
   (fingerprint === undefined || sameBytes(fingerprint, target.keyHash));
 
-/** Names have no case, and may end in the root's dot. */
-export const canonicalHost = (host: string): string => host.toLowerCase().replace(/\.$/, '');
+/** Names have no case, and may end in the root's dot; addresses may stand in brackets. */
+export const canonicalHost = (host: string): string => withoutBrackets(host).toLowerCase().replace(/\.$/, '');
