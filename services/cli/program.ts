@@ -1,14 +1,7 @@
 /** The command line. Each command is loaded when it is asked for, so that services start fast. */
-import { existsSync, readFileSync } from 'node:fs';
 import { Command, InvalidArgumentError, Option } from 'commander';
+import { packageVersion } from '../../shared/run/version.js';
 import { reportFailure } from './failure.js';
-
-/** Of the package that this file belongs to, wherever in it the compiled tree is. */
-function packageVersion(folder = new URL('.', import.meta.url)): string {
-  const file = new URL('package.json', folder);
-  if (!existsSync(file)) return packageVersion(new URL('..', folder));
-  return (JSON.parse(readFileSync(file, 'utf8')) as { version: string }).version;
-}
 
 /** Upper bound of `demo --messages`: enough to look at, too few to be a load test. */
 const MAX_MESSAGES = 1_000;
@@ -47,12 +40,15 @@ init
   .command('gateway')
   .description('for the operator of a messenger: holds the APNs key')
   .option('--dir <folder>', 'where to write', 'porchlight-gateway')
-  .option('--host <name>', 'public name or address of the gateway', 'localhost')
+  .option('--host <name>', 'public name or address of the gateway (default: what this machine knows)')
   .option('--port <n>', 'public port', wholeNumber(1, 65_535), 8443)
   .option('--topic <bundle-id>', 'the app to wake', 'org.example.app')
   .option('--team <id>', 'Apple team id (10 characters)')
-  .option('--apns-key <file>', 'Apple .p8 key file; copied with mode 0600')
-  .option('--apns-key-id <id>', 'id of that key (10 characters)')
+  .option(
+    '--apns-key <file>',
+    'Apple .p8 key file, or the folder it is in (default: the one here); copied with mode 0600',
+  )
+  .option('--apns-key-id <id>', 'id of that key (default: from its name AuthKey_ID.p8)')
   .action(async (options) => (await import('./commands/init.js')).initGateway(options));
 init
   .command('subscriber')
@@ -62,7 +58,10 @@ init
     'porchlight-gateway://FINGERPRINT@HOST[:PORT], as the operator publishes it',
   )
   .option('--dir <folder>', 'where to write', 'porchlight-subscriber')
-  .option('--host <name>', 'name or address under which phones reach this machine', 'localhost')
+  .option(
+    '--host <name>',
+    'name or address under which phones reach this machine (default: what it knows itself)',
+  )
   .option('--port <n>', 'port for phones', wholeNumber(1, 65_535), 443)
   .option('--topic <bundle-id>', 'the app that phones use', 'chat.simplex.app')
   .option('--gateway-ca <file>', 'certificate authority of the gateway, where it is not a public one')
@@ -87,10 +86,58 @@ service('subscriber', 'run a subscriber').action(async (options) =>
 );
 
 program
+  .command('pair')
+  .description('print again what apps enter or scan to use a subscriber')
+  .requiredOption('--config <file>', "the subscriber's configuration file")
+  .action(async (options) => (await import('./commands/pair.js')).pair(options));
+
+program
   .command('explain')
   .description('what a running service holds: kinds and counts, never values')
   .requiredOption('--config <file>', "the running service's configuration file")
   .action(async (options) => (await import('./commands/explain.js')).explain(options));
+
+const doctor = program
+  .command('doctor')
+  .description('look for what does not work, hop by hop, and say how to mend it');
+doctor
+  .command('gateway')
+  .description(
+    "check a gateway's files and certificate, and that Apple takes its key; needs no running gateway",
+  )
+  .option('--config <file>', "the gateway's configuration file", 'gateway.toml')
+  .option('--host <name>', 'its public name, to compare with the certificate')
+  .action(async (options) => (await import('./commands/doctor-gateway.js')).doctorGateway(options));
+doctor
+  .command('subscriber')
+  .description('check a subscriber and its way to the gateway; with --server also the way of a signal')
+  .option('--config <file>', "the subscriber's configuration file", 'subscriber.toml')
+  .option('--server <address>', 'smp://FINGERPRINT@HOST[:PORT] of a messaging server to make a queue on')
+  .option('--device <token-id>', 'a registered phone that gets a push (base64url)')
+  .action(async (options) => (await import('./commands/doctor.js')).doctorSubscriber(options));
+
+const subscribers = program
+  .command('subscribers')
+  .description('who may ask a running gateway, and how much; changed without a restart');
+const ofGateway = (command: Command): Command =>
+  command.option('--config <file>', "the running gateway's configuration file", 'gateway.toml');
+const withLimits = (command: Command): Command =>
+  ofGateway(command)
+    .option('--name <text>', 'your own word for it')
+    .option('--rate <n>', 'frames a second, whatever devices it has; 0 = none', wholeNumber(0, 1_000_000))
+    .option('--requests <n>', 'requests running at once', wholeNumber(1, 10_000));
+ofGateway(
+  subscribers.command('list').description('those you know by their keys, and how many others'),
+).action(async (options) => (await import('./commands/subscribers.js')).listSubscribers(options));
+withLimits(subscribers.command('add <key>').description('let a subscriber in, by its public key')).action(
+  async (key, options) => (await import('./commands/subscribers.js')).addSubscriber(key, options),
+);
+withLimits(
+  subscribers.command('limit <key>').description('give a subscriber another allowance, or none'),
+).action(async (key, options) => (await import('./commands/subscribers.js')).limitSubscriber(key, options));
+ofGateway(
+  subscribers.command('remove <key>').description('take a subscriber off the list; it is stopped at once'),
+).action(async (key, options) => (await import('./commands/subscribers.js')).removeSubscriber(key, options));
 
 const simulate = program.command('simulate').description('run a stand-in of another party, on loopback');
 simulate

@@ -2,7 +2,8 @@
 import type { Crypto } from '../../shared/crypto/crypto.js';
 import { fromBase64url } from '../../shared/encoding/base64url.js';
 import { sleep, systemClock } from '../../shared/run/clock.js';
-import { type AuthKeyPair, authKeyPair, type SmpClient } from '../simulators/smp/client.js';
+import type { SmpClient } from '../simulators/smp/client.js';
+import { type AuthKeyPair, authKeyPair } from '../subscriber/probe/smp-user.js';
 import { type Letter, sealLetter } from './end-to-end.js';
 import { connectTo } from './messaging.js';
 import type { Invitation } from './phone-reports.js';

@@ -21,7 +21,8 @@ export interface Invitation {
 export interface PhoneSetting {
   readonly topic: string;
   readonly apnsControlPort: number;
-  /** `smp://…`, `ntf://…` */
+  /** `smp://…` */
   readonly messagingServer: string;
-  readonly notificationServer: string;
+  /** What a person would scan: `porchlight://…` */
+  readonly pairing: string;
 }

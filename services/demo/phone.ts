@@ -9,6 +9,7 @@ import { utf8 } from '../../shared/encoding/bytes.js';
 import { sleep, systemClock } from '../../shared/run/clock.js';
 import { PorchlightPhone } from '../../shared/sdk/client.js';
 import { tlsConnect } from '../../shared/sdk/node/tls-transport.js';
+import { parsePairing } from '../../shared/sdk/pairing.js';
 import type { QueueCredentials } from '../../shared/sdk/subscriptions.js';
 import { parseServer } from '../../shared/smp/address.js';
 import type { ServerMessage } from '../../shared/smp/commands.js';
@@ -38,15 +39,11 @@ class DemoPhone {
   }
 
   async run(): Promise<void> {
-    const server = parseServer(this.setting.notificationServer, 'ntf');
+    const { subscriber, profile } = parsePairing(this.setting.pairing);
     this.phone = new PorchlightPhone({
-      keyHash: server.keyHash,
-      connect: tlsConnect({
-        host: server.hosts[0]!,
-        port: Number(server.port),
-        keyHash: server.keyHash,
-        clock: systemClock,
-      }),
+      keyHash: subscriber.keyHash,
+      profile,
+      connect: tlsConnect({ ...subscriber, clock: systemClock }),
       renewNotifier: () => this.renewNotifier(),
       clock: systemClock,
     });

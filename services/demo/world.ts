@@ -7,9 +7,13 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { loadCrypto } from '../../shared/crypto/load.js';
+import { loadConfig } from '../../shared/run/config.js';
 import { makeGateway } from '../gateway/init.js';
 import { apnsFiles, SIMULATED_KEY, SIMULATED_TEAM, smpAddress } from '../simulators/files.js';
-import { makeSubscriber } from '../subscriber/init.js';
+import { subscriberConfigSchema } from '../subscriber/config.js';
+import { makeSubscriber, SUBSCRIBER_FILE } from '../subscriber/init.js';
+import { addressesOf } from '../subscriber/pairing.js';
 import { ApnsControl } from './apns-control.js';
 import { Child } from './child.js';
 import { freePorts } from './free-ports.js';
@@ -73,7 +77,7 @@ export async function createWorld(events: WorldEvents): Promise<World> {
       test: { url: `https://${HOST}:${apns}`, caFile: files.ca },
     },
   );
-  const notificationServer = makeSubscriber(
+  makeSubscriber(
     { dir: at('subscriber'), gateway: address, host: HOST, port: phones!, topic: TOPIC },
     {
       listenHost: '127.0.0.1',
@@ -82,6 +86,7 @@ export async function createWorld(events: WorldEvents): Promise<World> {
       verbose: true,
     },
   );
+  const pairing = await pairingIn(at('subscriber'));
   const messagingServer = smpAddress(at('smp'), HOST, smp!);
 
   const heard = (line: { msg: string; time: string }): void => {
@@ -117,10 +122,7 @@ export async function createWorld(events: WorldEvents): Promise<World> {
   try {
     await Promise.all([parties['messaging server'].start(), parties.Apple.start(), parties.gateway.start()]);
     await parties.subscriber.start();
-    phone = startPhone(
-      { topic: TOPIC, apnsControlPort: control!, messagingServer, notificationServer },
-      events,
-    );
+    phone = startPhone({ topic: TOPIC, apnsControlPort: control!, messagingServer, pairing }, events);
   } catch (error) {
     await close();
     throw error;
@@ -139,6 +141,13 @@ export async function createWorld(events: WorldEvents): Promise<World> {
     pid: (name) => (name === 'phone' ? phone?.pid : parties[name].pid),
     close,
   };
+}
+
+/** What `porchlight pair` prints. */
+async function pairingIn(folder: string): Promise<string> {
+  const source = { file: join(folder, SUBSCRIBER_FILE), env: {}, prefix: '' };
+  const [address] = addressesOf(loadConfig(subscriberConfigSchema, source), await loadCrypto());
+  return address!.pairing;
 }
 
 function startPhone(setting: PhoneSetting, events: WorldEvents): ChildProcess {

@@ -1,6 +1,7 @@
 /** From the configuration to what the APNs engine is told: keys, what each is for, and where to connect. */
 import { readFileSync } from 'node:fs';
 import type { Environment } from '../../shared/relay/identity.js';
+import { pathOf } from '../../shared/run/files.js';
 import type { Log } from '../../shared/run/log.js';
 import { APPLE_ENDPOINTS, type ApnsEndpoint, type ApnsKey } from './apns/options.js';
 import { readSigningKey } from './apns/signing-key.js';
@@ -41,7 +42,7 @@ export function apnsEndpoints(config: GatewayConfig): Partial<Record<Environment
   const test = config.test_environment;
   if (test === undefined) return APPLE_ENDPOINTS;
   const url = new URL(test.url);
-  const ca = test.ca_file === undefined ? undefined : readFileSync(test.ca_file, 'utf8');
+  const ca = test.ca_file === undefined ? undefined : readFileSync(pathOf(test.ca_file), 'utf8');
   const port = url.port === '' ? 443 : Number(url.port);
   return { ...APPLE_ENDPOINTS, test: { host: url.hostname.replace(/^\[(.*)\]$/, '$1'), port, ca } };
 }

@@ -1,20 +1,20 @@
 /** Composition root of the gateway: the only file that knows every part. */
-import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Crypto } from '../../shared/crypto/crypto.js';
 import { loadCrypto } from '../../shared/crypto/load.js';
-import { fromBase64url } from '../../shared/encoding/base64url.js';
-import { latin1 } from '../../shared/encoding/bytes.js';
-import { gatewayFingerprint, subscriberTag } from '../../shared/relay/identity.js';
-import { type Clock, systemClock, type Timer } from '../../shared/run/clock.js';
+import { gatewayFingerprint } from '../../shared/relay/identity.js';
+import { addressBlock } from '../../shared/run/address-block.js';
+import { type Clock, seconds, systemClock, type Timer } from '../../shared/run/clock.js';
 import { controlPath, startControl } from '../../shared/run/control.js';
-import { readSecretFile, secretFolder, writeSecretFile } from '../../shared/run/files.js';
+import { secretFolder } from '../../shared/run/files.js';
 import { inventoryCommand } from '../../shared/run/inventory.js';
 import { formatListen } from '../../shared/run/listen.js';
 import type { Log } from '../../shared/run/log.js';
 import { type MetricHandles, Metrics } from '../../shared/run/metrics.js';
 import { startObserving } from '../../shared/run/observe.js';
-import { Secret } from '../../shared/run/secret.js';
+import { measureProcess } from '../../shared/run/process-metrics.js';
+import { openStatusPages } from '../../shared/run/status/pages.js';
+import { packageVersion } from '../../shared/run/version.js';
 import { createApnsEngine } from './apns/create.js';
 import type { ApnsEngine } from './apns/engine.js';
 import { apnsMetrics } from './apns/metrics.js';
@@ -24,28 +24,34 @@ import { EPOCHS_FOLDER } from './burn.js';
 import { Capabilities, type CapabilitiesOptions } from './capabilities/capabilities.js';
 import { Epochs } from './capabilities/epochs.js';
 import { KeyFolder } from './capabilities/key-folder.js';
+import { openRevocations } from './capabilities/open-revocations.js';
+import { Revoking } from './capabilities/revoking.js';
 import { SealingKeys } from './capabilities/sealing-keys.js';
+import { openSharedKey } from './capabilities/shared-key.js';
 import type { GatewayConfig } from './config.js';
+import { subscriberCommands } from './control.js';
+import { type Counting, openCounting } from './counting.js';
 import { type GatewayFiles, openGatewayFiles } from './files.js';
 import { Admission } from './http/admission.js';
-import { type ListenerOptions, startListener } from './http/listener.js';
+import { clientAddresses } from './http/client-address.js';
+import { type Listener, type ListenerOptions, startListener } from './http/listener.js';
 import { createRoutes } from './http/routes.js';
 import { gatewayHoldings } from './inventory.js';
-import { Addresses } from './limits/addresses.js';
-import { DeviceLimits } from './limits/devices.js';
+import { Addresses, ONION_BLOCK, PROXY_BLOCK } from './limits/addresses.js';
 import { FirstContacts } from './limits/first-contacts.js';
-import { Nonces } from './limits/nonces.js';
+import { OwnerRevocations } from './limits/owner-revocations.js';
+import { Roster } from './limits/roster.js';
 import { Subscribers } from './limits/subscribers.js';
 import { gatewayMetrics } from './metrics.js';
+import { Doubts } from './push/doubts.js';
 import { Pusher } from './push/pusher.js';
 import { Statements } from './statement.js';
+import { gatewayStatus } from './status.js';
 
-const TAG_KEY_SIZE = 32;
-const SAMPLE_MS = 15_000;
 /** Pushes under way may end within this time when the gateway stops. */
 const CLOSE_GRACE_MS = 3_000;
-/** All accounts' nonces together, in multiples of what one may have. */
-const NONCE_SHARES = 10;
+/** Requests of all newcomers that run at once, in multiples of what one subscriber may have. */
+const NEWCOMER_REQUESTS = 4;
 
 export interface GatewayDeps {
   readonly log: Log;
@@ -57,6 +63,8 @@ export interface GatewayDeps {
 
 export interface Gateway {
   readonly port: number;
+  /** Where a Tor daemon connects, if that is configured. */
+  readonly onionPort: number | undefined;
   readonly observePort: number;
   /** Of the gateway's address. */
   readonly fingerprint: string;
@@ -70,30 +78,53 @@ export async function startGateway(config: GatewayConfig, deps: GatewayDeps): Pr
   const files = openGatewayFiles(config, crypto);
   const metrics = new Metrics('porchlight_gateway_');
   const base = { crypto, clock, log, metrics };
-  const parts = assemble(config, files, { ...base, handles: metrics.add(gatewayMetrics) }, deps.engine);
+  const handles = metrics.add(gatewayMetrics);
+  const counting = await openCounting(config, files, base);
+  const parts = assemble(config, files, { ...base, handles, counting }, deps.engine);
   const inventory = inventoryCommand(metrics, gatewayHoldings(config.keys.length), parts.measure);
-  const control = await startControl({ path: controlPath(config), commands: { inventory }, clock, log });
+  const commands = { inventory, ...parts.commands };
+  const control = await startControl({ path: controlPath(config), commands, clock, log });
+  // Nothing that was revoked passes, not even the first push.
+  await Promise.all([parts.revocations.start(), counting.start()]);
   const listener = await startListener({ ...parts, listen: config.listen, metrics: parts.handles });
+  const onion = await startOnionListener(config, parts);
   const { listen } = config.observe;
-  const observing = await startObserving({ listen, metrics, notReady: parts.notReady });
+  const { notReady } = parts;
+  const measure = both(parts.measure, measureProcess(metrics, clock, notReady));
+  const status = { description: gatewayStatus, version: packageVersion(), crypto: crypto.backend };
+  const pages = openStatusPages({ ...status, clock, metrics, notReady, measure });
+  const observing = await startObserving({ listen, metrics, notReady, measure, pages: pages.routes });
   const { fingerprint } = parts;
   log.info('listening', {
     listen: formatListen({ ...config.listen, port: listener.port }),
     name: fingerprint,
   });
-  const sampling = sample(clock, parts.measure);
   return {
     port: listener.port,
+    onionPort: onion?.port,
     observePort: observing.port,
     fingerprint,
     async close() {
-      sampling.cancel();
+      pages.close();
       listener.stop();
+      onion?.stop();
       await parts.engine.close(CLOSE_GRACE_MS);
-      await Promise.all([listener.close(), observing.close(), control.close()]);
+      await Promise.all([listener.close(), onion?.close(), observing.close(), control.close()]);
+      await counting.close();
       parts.forget();
     },
   };
+}
+
+type Parts = ReturnType<typeof assemble>;
+
+/** The same endpoints for what a Tor daemon brings, in a common pool of its own. */
+function startOnionListener({ onion_listen }: GatewayConfig, parts: Parts): Promise<Listener | undefined> {
+  if (onion_listen === undefined) return Promise.resolve(undefined);
+  const fetch: ListenerOptions['fetch'] = (request, env) =>
+    parts.routes.fetch(request, { ...env, pool: ONION_BLOCK });
+  const blockOf = () => ONION_BLOCK;
+  return startListener({ ...parts, listen: onion_listen, metrics: parts.handles, blockOf, fetch });
 }
 
 interface Base {
@@ -105,6 +136,7 @@ interface Base {
 interface Observed extends Base {
   readonly metrics: Metrics;
   readonly handles: MetricHandles<typeof gatewayMetrics>;
+  readonly counting: Counting;
 }
 
 /** Everything behind the listeners, from left to right. */
@@ -114,24 +146,43 @@ function assemble(
   base: Observed,
   givenEngine: ApnsEngine | undefined,
 ) {
-  const { crypto, clock, handles } = base;
+  const { crypto, clock, handles, counting } = base;
   const fingerprint = gatewayFingerprint(crypto, identity.publicKey);
   const apps = new Apps(crypto, config.apps);
   const engine = givenEngine ?? makeEngine(config, base);
   const keys = openKeys(config, base);
-  const limits = makeLimits(config, crypto, clock);
-  const { devices } = limits;
+  const limits = makeLimits(config, clock);
+  const { subscribers } = limits;
+  const roster = makeRoster(config, base);
+  const clients = clientAddresses(config.trusted_proxies);
 
   const serves: CapabilitiesOptions['serves'] = (tag, environment) =>
     apps.find(tag, environment) !== undefined;
-  const capabilities = new Capabilities({ ...base, ...keys, serves });
+  const hasOneSubscriber: CapabilitiesOptions['hasOneSubscriber'] = (tag, environment) =>
+    apps.find(tag, environment)?.hasOneSubscriber === true;
+  const { revocations } = keys;
+  const capabilities = new Capabilities({ ...base, ...keys, serves, hasOneSubscriber });
+  const allowance = new OwnerRevocations(clock, limits.subscribers);
+  const revoking = new Revoking({ ...base, ...keys, capabilities, serves, allowance });
   const statements = new Statements({ ...base, ...keys, identity, apps: apps.all, tlsSpki: tls?.spki });
-  const shared = { ...base, ...limits, metrics: handles, capabilities };
-  const firstContacts = new FirstContacts(clock);
-  const pusher = new Pusher({ ...shared, apps, engine, firstContacts, frameIds: config.limits.frame_ids });
-  const admission = new Admission({ ...shared, fingerprint, listed: listedTags(config, crypto) });
+  const shared = {
+    ...base,
+    ...limits,
+    gate: counting.gate,
+    nonces: counting.nonces,
+    metrics: handles,
+    capabilities,
+    revocations,
+    revoking,
+    roster,
+  };
+  const firstContacts = makeFirstContacts(config, clock, subscribers);
+  const doubts = new Doubts({ ...base, subscribers: () => subscribers.size });
+  const frameIds = config.limits.frame_ids;
+  const pusher = new Pusher({ ...shared, apps, engine, firstContacts, doubts, frameIds });
+  const admission = new Admission({ ...shared, fingerprint, noncesSince: seconds(clock) });
   const statement = () => statements.current();
-  const routes = createRoutes({ ...shared, admission, pusher, statement });
+  const routes = createRoutes({ ...shared, clients, admission, pusher, statement });
   // Makes the first keys, so that a folder that can't be written refuses the start.
   keys.epochs.current();
   statement();
@@ -139,18 +190,27 @@ function assemble(
   const measure = () => {
     handles.connections.set(limits.addresses.connections);
     handles.subscribers.set(limits.subscribers.size);
-    handles.limited_devices.set(devices.size);
+    handles.limited_devices.set(counting.devices);
     handles.frame_ids.set(pusher.remembered);
-    handles.nonces.set(limits.nonces.size);
+    handles.nonces.set(counting.nonces.size);
     handles.body_bytes.set(admission.bodyBytes);
+    handles.address_blocks.set(limits.addresses.size);
+    handles.first_contact_sources.set(firstContacts.size);
+    handles.doubted_devices.set(doubts.size);
+    handles.refusal_breakers_open.set(doubts.openBreakers);
+    revocations.measure();
   };
   const forget = () => {
     keys.close();
-    devices.close();
+    doubts.close();
   };
   const fetch: ListenerOptions['fetch'] = (request, env) => routes.fetch(request, env);
-  const notReady = () => unreadyApps(apps, engine);
-  return { tls, addresses: limits.addresses, engine, handles, fingerprint, fetch, notReady, measure, forget };
+  const blockOf: ListenerOptions['blockOf'] = (remote) =>
+    clients.isProxy(remote) ? PROXY_BLOCK : addressBlock(remote);
+  const listening = { tls, addresses: limits.addresses, handles, routes, fetch, blockOf };
+  const commands = subscriberCommands(roster, subscribers);
+  const notReady = () => unreadyApps(apps, engine, doubts);
+  return { ...listening, engine, revocations, fingerprint, commands, notReady, measure, forget };
 }
 
 function makeEngine(config: GatewayConfig, base: Observed): ApnsEngine {
@@ -165,68 +225,65 @@ function makeEngine(config: GatewayConfig, base: Observed): ApnsEngine {
 }
 
 /** Everything that lives in the state folder. */
-function openKeys(config: GatewayConfig, base: Base) {
+function openKeys(config: GatewayConfig, base: Observed) {
   secretFolder(config.state);
   const folder = (name: string, label: string) => new KeyFolder(join(config.state, name), label);
   const epochs = new Epochs({ ...base, folder: folder(EPOCHS_FOLDER, 'epoch root') });
   const sealingKeys = new SealingKeys({ ...base, folder: folder('sealing', 'sealing key') });
-  const tagKey = openTagKey(join(config.state, 'device-tag.key'), base.crypto);
+  const tagKey = openSharedKey(base.crypto, join(config.state, 'device-tag.key'), 'device tag key');
+  const revocations = openRevocations(config, base);
   const close = (): void => {
+    void revocations.close();
     epochs.close();
     sealingKeys.close();
     tagKey.wipe();
   };
-  return { epochs, sealingKeys, tagKey, close };
+  return { epochs, sealingKeys, tagKey, revocations, close };
 }
 
-function openTagKey(file: string, crypto: Crypto): Secret {
-  if (!existsSync(file)) writeSecretFile(file, crypto.randomBytes(TAG_KEY_SIZE));
-  const read = readSecretFile(file);
-  const key = new Secret('device tag key', Uint8Array.from(read));
-  read.fill(0);
-  return key;
-}
-
-function makeLimits({ limits, test_environment }: GatewayConfig, crypto: Crypto, clock: Clock) {
+function makeLimits({ limits }: GatewayConfig, clock: Clock) {
   const subscribers = new Subscribers({
     clock,
     capacity: limits.subscribers,
     rate: limits.subscriber_rate,
     newcomerRate: limits.newcomer_rate,
     requests: limits.requests_per_subscriber,
-    newcomerRequests: limits.requests_per_subscriber,
+    newcomerRequests: limits.requests_per_subscriber * NEWCOMER_REQUESTS,
     nonces: limits.nonces_per_subscriber,
   });
   const addresses = new Addresses({
     clock,
     connections: limits.connections,
     connectionsPerAddress: limits.connections_per_address,
+    onionConnections: limits.onion_connections,
     failuresPerAddress: limits.failures_per_address,
+    newcomersPerAddress: limits.newcomer_rate_per_address,
+    newcomers: limits.newcomer_rate,
   });
-  const limitsTest = test_environment?.device_limits ?? true;
-  const devices = new DeviceLimits({ crypto, clock, capacity: limits.devices, limitsTest });
-  return { subscribers, addresses, devices, nonces: new Nonces(limits.nonces_per_subscriber * NONCE_SHARES) };
+  return { subscribers, addresses };
 }
 
-function listedTags({ subscribers }: GatewayConfig, crypto: Crypto): ReadonlySet<string> | undefined {
-  if (subscribers.mode === 'open') return undefined;
-  return new Set(subscribers.keys.map((key) => latin1(subscriberTag(crypto, fromBase64url(key)!))));
+function makeFirstContacts({ limits }: GatewayConfig, clock: Clock, subscribers: Subscribers): FirstContacts {
+  const { first_contact_rate: rate, first_contact_percent: percent } = limits;
+  return new FirstContacts({ clock, rate, percent, isEstablished: (tag) => subscribers.has(tag) });
 }
 
-/** Ready = pushes of every app may be expected to be taken in one of its environments. */
-function unreadyApps(apps: Apps, engine: ApnsEngine): string | undefined {
+function makeRoster({ subscribers, state }: GatewayConfig, base: Base): Roster {
+  return new Roster({ ...base, ...subscribers, file: join(state, 'subscribers.json') });
+}
+
+/** Ready = pushes of every app may be expected to be taken, as far as Apple's answers tell. */
+function unreadyApps(apps: Apps, engine: ApnsEngine, doubts: Doubts): string | undefined {
   const isReady = apps.all.every(({ topic, environments }) =>
-    environments.some((environment) => engine.ready({ environment, topic })),
+    environments.every((environment) => {
+      const target = { environment, topic };
+      return engine.ready(target) && !doubts.isOpen(target);
+    }),
   );
   return isReady ? undefined : 'apns';
 }
 
-function sample(clock: Clock, take: () => void): Timer {
-  let timer: Timer;
-  const run = (): void => {
-    take();
-    timer = clock.after(SAMPLE_MS, run);
-  };
-  run();
-  return { cancel: () => timer.cancel() };
-}
+const both = (first: () => void, second: () => void) => () => {
+  first();
+  second();
+};

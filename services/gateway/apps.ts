@@ -12,6 +12,8 @@ export interface App {
   readonly environments: readonly Environment[];
   readonly profileName: AppConfig['profile'];
   readonly profile: Profile;
+  /** Its phones have one subscriber at a time. */
+  readonly hasOneSubscriber: boolean;
 }
 
 const PROFILES = {
@@ -30,6 +32,7 @@ export class Apps {
       environments: config.environments,
       profileName: config.profile,
       profile: PROFILES[config.profile](config),
+      hasOneSubscriber: config.single_subscriber,
     }));
     for (const app of this.all) this.byTag.set(latin1(appTag(crypto, app.topic)), app);
   }

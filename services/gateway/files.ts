@@ -3,13 +3,16 @@ import { readFileSync } from 'node:fs';
 import type { Crypto, KeyPair } from '../../shared/crypto/crypto.js';
 import { readIdentityKey } from '../../shared/crypto/identity-key.js';
 import { ConfigFiles } from '../../shared/run/config.js';
+import { pathOf } from '../../shared/run/files.js';
 import { readSigningKey } from './apns/signing-key.js';
 import type { GatewayConfig } from './config.js';
+import { openRedisFiles, type RedisFiles } from './redis/files.js';
 import { readTls, type TlsMaterial } from './tls.js';
 
 export interface GatewayFiles {
   readonly identity: KeyPair;
   readonly tls: TlsMaterial | undefined;
+  readonly redis: RedisFiles;
 }
 
 /** Signing keys and the test authority are only judged here: the engine reads them when it needs them. Throws `ConfigError`. */
@@ -19,7 +22,8 @@ export function openGatewayFiles(config: GatewayConfig, crypto: Crypto): Gateway
   const tls = config.tls && files.use('tls', () => readTls(crypto, config.tls!));
   for (const [i, { file }] of config.keys.entries()) files.use(`keys.${i}.file`, () => readSigningKey(file));
   const ca = config.test_environment?.ca_file;
-  if (ca !== undefined) files.use('test_environment.ca_file', () => readFileSync(ca));
+  if (ca !== undefined) files.use('test_environment.ca_file', () => readFileSync(pathOf(ca)));
+  const redis = openRedisFiles(files, config.redis);
   files.check();
-  return { identity, tls };
+  return { identity, tls, redis };
 }

@@ -6,7 +6,7 @@ import { HOP_BUCKETS, type MetricTable } from '../../shared/run/metrics.js';
 const OUTCOME_KINDS = Object.keys(OUTCOMES) as OutcomeKind[];
 const REASONS = [...new Set(Object.values(OUTCOMES).flat())];
 
-export const ENDPOINTS = ['gateway', 'capabilities', 'prove', 'renew', 'push'] as const;
+export const ENDPOINTS = ['gateway', 'capabilities', 'prove', 'renew', 'revoke', 'push'] as const;
 export type EndpointName = (typeof ENDPOINTS)[number];
 
 /** In the order of a frame's way: come in, past capability and limits and given to the engine, answered by Apple. */
@@ -37,6 +37,19 @@ export const gatewayMetrics = {
   connections_refused_total: { kind: 'counter', help: 'Connections closed because of address limits.' },
   connections: { kind: 'gauge', help: 'Open connections of subscribers.' },
   subscribers: { kind: 'gauge', help: 'Subscribers with proven devices that are remembered.' },
+  address_blocks: {
+    kind: 'gauge',
+    help: 'Address blocks whose failures, connections or requests are limited.',
+  },
+  first_contact_sources: {
+    kind: 'gauge',
+    help: 'Subscribers and address blocks whose first contacts are counted.',
+  },
+  doubted_devices: { kind: 'gauge', help: "Proven devices that Apple refused and that aren't given up yet." },
+  refusal_breakers_open: {
+    kind: 'gauge',
+    help: 'Breakers open because many proven devices of an app were refused.',
+  },
   limited_devices: { kind: 'gauge', help: 'Devices whose limits are counted today.' },
   frame_ids: { kind: 'gauge', help: 'Frame ids remembered.' },
   nonces: { kind: 'gauge', help: 'Nonces remembered.' },

@@ -2,7 +2,7 @@
 import { X509Certificate } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import type { Crypto } from '../../shared/crypto/crypto.js';
-import { readSecretFile } from '../../shared/run/files.js';
+import { pathOf, readSecretFile } from '../../shared/run/files.js';
 import type { GatewayConfig } from './config.js';
 
 export interface TlsMaterial {
@@ -14,7 +14,7 @@ export interface TlsMaterial {
 
 /** Reads the files; throws where they are missing, the key is readable by others, or they don't belong together. */
 export function readTls(crypto: Crypto, config: NonNullable<GatewayConfig['tls']>): TlsMaterial {
-  const cert = readFileSync(config.certificate, 'utf8');
+  const cert = readFileSync(pathOf(config.certificate), 'utf8');
   const key = readSecretFile(config.private_key);
   const spki = new X509Certificate(cert).publicKey.export({ format: 'der', type: 'spki' });
   return { cert, key, spki: crypto.sha256(spki) };

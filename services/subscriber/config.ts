@@ -4,6 +4,7 @@ import { SIGNAL_CLASSES } from '../../shared/push/porchlight-profile.js';
 import { PROFILES } from '../../shared/relay/constants.js';
 import { parseGatewayAddress } from '../../shared/relay/identity.js';
 import {
+  fileField,
   limitField,
   listenField,
   logSection,
@@ -11,6 +12,9 @@ import {
   observeSection,
 } from '../../shared/run/config-fields.js';
 import { controlSection } from '../../shared/run/control.js';
+import { parseServer } from '../../shared/smp/address.js';
+import { KEY_HASH_SIZE } from '../../shared/smp/constants.js';
+import { waysField } from './sources/smp/ways-config.js';
 
 const gatewayAddress = z.string().transform((text, context) => {
   const address = parseGatewayAddress(text);
@@ -23,6 +27,20 @@ const network = z
   .string()
   .regex(/^[0-9a-fA-F:.]+\/\d{1,3}$/, 'expected a network such as 10.0.0.0/8 or fd00::/8');
 
+/** A connection and a queue each. */
+const MAX_CANARIES = 32;
+
+/** `smp://FINGERPRINT@HOST[:PORT]` of a messaging server. */
+const messagingServer = z.string().refine(isServer, 'expected smp://FINGERPRINT@HOST[:PORT]');
+
+function isServer(text: string): boolean {
+  try {
+    return parseServer(text).keyHash.length === KEY_HASH_SIZE;
+  } catch {
+    return false;
+  }
+}
+
 /** `HOST:PORT` of a SOCKS5 proxy. */
 const socksProxy = listenField.optional();
 
@@ -31,7 +49,7 @@ const gateway = z.strictObject({
   /** Where the gateway is and whose it is. */
   address: gatewayAddress,
   /** PEM file of a certificate authority to trust instead of the system's. */
-  ca_file: z.string().optional(),
+  ca_file: fileField.optional(),
   /** The way to it; a .onion gateway needs one. */
   socks_proxy: socksProxy,
 });
@@ -42,10 +60,12 @@ const COALESCE_MS = { simplex: 0, porchlight: 1_000 } as const;
 const listenerKeys = z.strictObject({
   name: nameField,
   listen: listenField,
+  /** Where phones reach it, for what `porchlight pair` prints. */
+  public_address: listenField.optional(),
   /** Identity in the form of `ntf-server init`: certificate authority, server certificate and key, PEM. */
-  ca_certificate: z.string(),
-  certificate: z.string(),
-  private_key: z.string(),
+  ca_certificate: fileField,
+  certificate: fileField,
+  private_key: fileField,
   /** Name of one of the gateways. */
   gateway: nameField,
   /** Bundle id of the app that this listener serves. */
@@ -102,7 +122,7 @@ function* proxyProblems({ smp, gateways }: Ways): Iterable<[path: (string | numb
 export const subscriberConfigSchema = z
   .strictObject({
     /** Ed25519 key, PKCS#8 PEM, mode 0600. */
-    identity_key: z.string(),
+    identity_key: fileField,
     log: logSection,
     /** Unix socket for `porchlight explain`; beside the identity key unless given. */
     control: controlSection,
@@ -111,14 +131,20 @@ export const subscriberConfigSchema = z
       .strictObject({
         /** Networks that clients' server addresses may lead to although they are private. */
         allow_networks: z.array(network).max(64).default([]),
+        /** Messaging servers that are reached by another transport or port than clients' addresses say. */
+        servers: waysField,
         /** Messaging servers followed at once. */
         max_servers: limitField(5_000, 65_536),
         /** PEM file, mode 0600, with a certificate and its key: subscribes all queues of a server by one command. */
-        service_certificate: z.string().optional(),
+        service_certificate: fileField.optional(),
         /** The way to all messaging servers, and the only one to .onion hosts. */
         socks_proxy: socksProxy,
         /** Who shares connections, and so circuits of Tor: all, the queues of a device, nobody. */
         isolation: z.enum(['shared', 'device', 'queue']).default('shared'),
+        /** Messaging servers through which the subscriber sends itself a message now and then, to see that it hears. */
+        canaries: z.array(messagingServer).max(MAX_CANARIES).default([]),
+        /** Between two messages of a canary, on average. */
+        canary_minutes: z.int().min(1).max(1_440).default(5),
       })
       .prefault({}),
     limits: z
@@ -148,6 +174,10 @@ export const subscriberConfigSchema = z
       });
     });
     for (const [path, message] of proxyProblems(config)) context.addIssue({ code: 'custom', path, message });
+    if (new Set(config.smp.canaries).size < config.smp.canaries.length) {
+      const path = ['smp', 'canaries'];
+      context.addIssue({ code: 'custom', path, message: 'expected different servers' });
+    }
     for (const key of ['gateways', 'listeners'] as const) {
       const names = config[key].map((item) => item.name);
       if (new Set(names).size === names.length) continue;

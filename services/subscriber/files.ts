@@ -3,6 +3,7 @@ import { readFileSync } from 'node:fs';
 import type { Crypto, KeyPair } from '../../shared/crypto/crypto.js';
 import { readIdentityKey } from '../../shared/crypto/identity-key.js';
 import { ConfigFiles } from '../../shared/run/config.js';
+import { pathOf } from '../../shared/run/files.js';
 import { loadIdentity, type NtfIdentity } from './clients/identity.js';
 import type { SubscriberConfig } from './config.js';
 import { loadServiceIdentity } from './sources/smp/service-identity.js';
@@ -24,7 +25,7 @@ export function openSubscriberFiles(config: SubscriberConfig, crypto: Crypto): S
       ? undefined
       : files.use('smp.service_certificate', () => loadServiceIdentity(crypto, certificate));
   for (const [i, { ca_file }] of config.gateways.entries()) {
-    if (ca_file !== undefined) files.use(`gateways.${i}.ca_file`, () => readFileSync(ca_file));
+    if (ca_file !== undefined) files.use(`gateways.${i}.ca_file`, () => readFileSync(pathOf(ca_file)));
   }
   const listeners = new Map<string, NtfIdentity>();
   for (const [i, listener] of config.listeners.entries()) {

@@ -6,6 +6,7 @@ import { toBase64url } from '../../shared/encoding/base64url.js';
 import { NTF_DEFAULT_PORT } from '../../shared/ntf/constants.js';
 import { formatGatewayAddress, parseGatewayAddress } from '../../shared/relay/identity.js';
 import { writeSecretFile } from '../../shared/run/files.js';
+import { formatListen } from '../../shared/run/listen.js';
 import { newFolder, writePublic } from '../../shared/run/new-folder.js';
 import { toml, unless } from '../../shared/run/toml.js';
 import { UsageError } from '../../shared/run/usage-error.js';
@@ -101,6 +102,17 @@ allow_networks = ${toml([...(extras.allowNetworks ?? [])])}
 # Who shares a connection, and so one of Tor's circuits: "shared" all, "device" the queues of a phone, "queue" nobody.
 # Others than "shared" cost a connection each; smp.max_servers bounds them.
 # isolation = "shared"
+# Messaging servers on which this subscriber makes a queue of its own, and sends itself a message every few minutes: so
+# that a way which looks alive and carries nothing is found, told in /metrics, and dialled anew.
+# canaries = ["smp://FINGERPRINT@HOST"]
+# canary_minutes = 5
+
+# A messaging server that is reached otherwise than its address says: by WebSocket inside TLS, or at another port. It is
+# known by its host, and by its fingerprint where several are at one host; who answers is checked all the same.
+# [[smp.servers]]
+# host = "smp.example.org"
+# transport = "websocket"
+# port = 443
 
 # The gateway that holds the app's key for Apple's service.
 [[gateways]]
@@ -114,6 +126,8 @@ ${unless(ca === undefined, `# Certificate authority to trust instead of the syst
 [[listeners]]
 name = "phones"
 listen = ${toml(`${extras.listenHost ?? '0.0.0.0'}:${port}`)}
+# Where phones reach it: what "porchlight pair" prints for them.
+public_address = ${toml(formatListen({ host: options.host, port }))}
 # The identity in the app's address is the SHA-256 of ca_certificate. Files of "ntf-server init" work as well.
 ca_certificate = ${at('ca.crt')}
 certificate = ${at('server.crt')}

@@ -22,6 +22,9 @@ export interface HpkeSealed {
   readonly ciphertext: Uint8Array;
 }
 
+/** All that sealing needs: a phone has no more than that. */
+export type SealCrypto = Pick<Crypto, 'x25519KeyPair' | 'x25519' | 'hmacSha256' | 'chacha20Poly1305Seal'>;
+
 /** Key and nonce of the first and only message (RFC 9180 §5.1). */
 export interface HpkeKeys {
   readonly key: Uint8Array;
@@ -30,7 +33,7 @@ export interface HpkeKeys {
 
 /** Seals to `publicKey` (32). Throws `CryptoError` where that is a point of small order. */
 export function hpkeSeal(
-  crypto: Crypto,
+  crypto: SealCrypto,
   publicKey: Bytes,
   info: Bytes,
   aad: Bytes,
@@ -46,7 +49,7 @@ export function hpkeSeal(
 
 /** The same with a given ephemeral key pair, which must never be used again: for vectors. */
 export function hpkeSealWith(
-  crypto: Crypto,
+  crypto: SealCrypto,
   ephemeral: KeyPair,
   publicKey: Bytes,
   info: Bytes,
@@ -90,7 +93,7 @@ function decapsulate(crypto: Crypto, privateKey: Bytes, enc: Bytes): Uint8Array 
 }
 
 /** RFC 9180 §4.1, the end that Encap and Decap share: ExtractAndExpand(DH(own, peer), enc ‖ recipient's key). */
-function sharedSecret(crypto: Crypto, own: Bytes, peer: Bytes, enc: Bytes, recipient: Bytes): Uint8Array {
+function sharedSecret(crypto: SealCrypto, own: Bytes, peer: Bytes, enc: Bytes, recipient: Bytes): Uint8Array {
   const dh = crypto.x25519(own, peer);
   const extracted = labeledExtract(crypto, KEM_SUITE, NONE, 'eae_prk', dh);
   const secret = labeledExpand(
@@ -106,7 +109,7 @@ function sharedSecret(crypto: Crypto, own: Bytes, peer: Bytes, enc: Bytes, recip
 }
 
 /** RFC 9180 §5.1, KeySchedule in base mode. */
-export function keySchedule(crypto: Crypto, sharedSecret: Bytes, info: Bytes): HpkeKeys {
+export function keySchedule(crypto: SealCrypto, sharedSecret: Bytes, info: Bytes): HpkeKeys {
   const context = concat(
     MODE_BASE,
     labeledExtract(crypto, HPKE_SUITE, NONE, 'psk_id_hash', NONE),
@@ -120,13 +123,19 @@ export function keySchedule(crypto: Crypto, sharedSecret: Bytes, info: Bytes): H
 }
 
 /** RFC 9180 §4. HKDF-Extract is HMAC under the salt; an empty salt and one of zeros are the same HMAC key. */
-function labeledExtract(crypto: Crypto, suite: Bytes, salt: Bytes, label: string, ikm: Bytes): Uint8Array {
+function labeledExtract(
+  crypto: SealCrypto,
+  suite: Bytes,
+  salt: Bytes,
+  label: string,
+  ikm: Bytes,
+): Uint8Array {
   return crypto.hmacSha256(salt, VERSION, suite, utf8(label), ikm);
 }
 
 /** RFC 9180 §4, for at most one hash of output: the first block of HKDF-Expand, cut. */
 function labeledExpand(
-  crypto: Crypto,
+  crypto: SealCrypto,
   suite: Bytes,
   secret: Bytes,
   label: string,

@@ -7,6 +7,7 @@ export const PATHS = {
   capabilities: '/v1/capabilities',
   prove: '/v1/capabilities/prove',
   renew: '/v1/capabilities/renew',
+  revoke: '/v1/capabilities/revoke',
   push: '/v1/push',
 } as const;
 

@@ -3,9 +3,8 @@
  * got it. HPKE base mode on our own crypto; the plaintext is overwritten as soon as it is sealed.
  */
 import type { Crypto } from '../crypto/crypto.js';
-import { hpkeOpen, hpkeSeal } from '../crypto/hpke.js';
-import { type Bytes, concat, utf8, wipe } from '../encoding/bytes.js';
-import { DecodeError, decodeAll, Reader } from '../encoding/reader.js';
+import { type Bytes, concat, wipe } from '../encoding/bytes.js';
+import { DecodeError, decodeAll, type Reader } from '../encoding/reader.js';
 import { PUBLIC_KEY_SIZE } from './constants.js';
 import {
   APP_TAG_SIZE,
@@ -14,27 +13,24 @@ import {
   environmentCode,
   SUBSCRIBER_TAG_SIZE,
 } from './identity.js';
+import {
+  openRecord,
+  type SealedKind,
+  type SealingKey,
+  sealedKeyId,
+  sealedSize,
+  sealRecord,
+} from './sealed-record.js';
 
-export const SEALED_TOKEN_SIZE = 229;
-export const KEY_ID_SIZE = 4;
 export const MAX_TOKEN_SIZE = 100;
 /** A sealed token older than this is refused (relay.md §3). */
 export const SEALED_TOKEN_LIFE_SECONDS = 24 * 3600;
 
 const VERSION = 1;
-const PLAINTEXT_SIZE = 176;
-const PREFIX_SIZE = 1 + KEY_ID_SIZE;
-const ENC_SIZE = 32;
+export const TOKEN_FIELDS_SIZE = 176;
 const TAIL_SIZE = 13;
-const INFO = utf8('porchlight token v1');
-
-/** A gateway's X25519 sealing key, as its statement advertises it. */
-export interface SealingKey {
-  /** 4 bytes. */
-  readonly keyId: Uint8Array;
-  /** 32 bytes. */
-  readonly publicKey: Uint8Array;
-}
+const TOKEN: SealedKind = { version: VERSION, size: TOKEN_FIELDS_SIZE };
+export const SEALED_TOKEN_SIZE = sealedSize(TOKEN);
 
 export interface TokenFields {
   readonly environment: Environment;
@@ -52,46 +48,36 @@ export interface TokenFields {
 
 /** Seals; 229 bytes. Throws `RangeError` on wrong sizes. The caller still owns, and wipes, `fields.token`. */
 export function encodeSealedToken(crypto: Crypto, key: SealingKey, fields: TokenFields): Uint8Array {
-  const aad = concat(Uint8Array.of(VERSION), sized(key.keyId, KEY_ID_SIZE));
-  const plaintext = encodeFields(fields);
+  const plaintext = encodeTokenFields(fields);
   try {
-    const { enc, ciphertext } = hpkeSeal(crypto, key.publicKey, INFO, aad, plaintext);
-    return concat(aad, enc, ciphertext);
+    return sealRecord(crypto, key, TOKEN, plaintext);
   } finally {
     wipe(plaintext);
   }
 }
 
 /** The id of the key that a sealed token was sealed to (a view). Throws `DecodeError` where it isn't one. */
-export function sealedTokenKeyId(sealed: Bytes): Uint8Array {
-  if (sealed.length !== SEALED_TOKEN_SIZE) throw new DecodeError('sealed token size');
-  const reader = new Reader(sealed);
-  if (reader.u8() !== VERSION) throw new DecodeError('unknown version');
-  return reader.take(KEY_ID_SIZE);
-}
+export const sealedTokenKeyId = (sealed: Bytes): Uint8Array => sealedKeyId(sealed, TOKEN);
 
 /**
  * Opens with the private key (32) that `sealedTokenKeyId` names; undefined where it is not sealed to that key.
  * The fields are copies: the caller wipes `fields.token`. Throws `DecodeError` on a wrong layout.
  */
 export function openSealedToken(crypto: Crypto, privateKey: Bytes, sealed: Bytes): TokenFields | undefined {
-  sealedTokenKeyId(sealed);
-  const aad = sealed.subarray(0, PREFIX_SIZE);
-  const enc = sealed.subarray(PREFIX_SIZE, PREFIX_SIZE + ENC_SIZE);
-  const ciphertext = sealed.subarray(PREFIX_SIZE + ENC_SIZE);
-  const plaintext = hpkeOpen(crypto, privateKey, enc, INFO, aad, ciphertext);
+  const plaintext = openRecord(crypto, privateKey, TOKEN, sealed);
   if (plaintext === undefined) return undefined;
   try {
-    return decodeAll(plaintext, readFields);
+    return decodeAll(plaintext, readTokenFields);
   } finally {
     wipe(plaintext);
   }
 }
 
-function encodeFields(fields: TokenFields): Uint8Array {
+/** The 176 bytes of relay.md §3. Throws `RangeError` on wrong sizes. */
+export function encodeTokenFields(fields: TokenFields): Uint8Array {
   const { token } = fields;
   if (token.length < 1 || token.length > MAX_TOKEN_SIZE) throw new RangeError('token length');
-  const out = new Uint8Array(PLAINTEXT_SIZE);
+  const out = new Uint8Array(TOKEN_FIELDS_SIZE);
   const view = new DataView(out.buffer);
   out[0] = VERSION;
   out[1] = environmentCode(fields.environment);
@@ -104,7 +90,8 @@ function encodeFields(fields: TokenFields): Uint8Array {
   return out;
 }
 
-function readFields(reader: Reader): TokenFields {
+/** The fields of those bytes as copies. Throws `DecodeError`. */
+export function readTokenFields(reader: Reader): TokenFields {
   if (reader.u8() !== VERSION) throw new DecodeError('unknown version');
   const environment = ENVIRONMENTS[reader.u8()];
   if (environment === undefined) throw new DecodeError('unknown environment');

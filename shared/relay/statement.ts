@@ -9,7 +9,7 @@ import { fromBase64url, toBase64urlBare } from '../encoding/base64url.js';
 import { type Bytes, sameBytes, utf8 } from '../encoding/bytes.js';
 import { PUBLIC_KEY_SIZE } from './constants.js';
 import { ENVIRONMENTS, gatewayFingerprint } from './identity.js';
-import { KEY_ID_SIZE } from './sealed-token.js';
+import { KEY_ID_SIZE } from './sealed-record.js';
 
 export const RELAY_VERSION = 1;
 /** Longest document that is looked at: room for `MAX_APPS` with the longest topics. */

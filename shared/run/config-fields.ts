@@ -10,6 +10,17 @@ export const listenField = z.string().transform((text, context) => {
   return z.NEVER;
 });
 
+/**
+ * Path of a file, or `credential:NAME`. Who puts a key itself here, for example into a variable of the environment,
+ * is told so without seeing it repeated.
+ */
+export const fileField = z
+  .string()
+  .regex(
+    /^(?!.*-----BEGIN)\P{Cc}{1,1024}$/u,
+    'expected the path of a file, or credential:NAME, never what the file holds',
+  );
+
 /** Name of a table, by which other tables refer to it. */
 export const nameField = z.string().regex(/^[a-z0-9-]{1,32}$/, 'expected 1 to 32 of a-z, 0-9 and -');
 

@@ -9,6 +9,7 @@ import { dirname, join } from 'node:path';
 import { z } from 'zod';
 import type { Clock } from './clock.js';
 import { ConfigError } from './config.js';
+import { isCredential } from './files.js';
 import type { Log } from './log.js';
 
 const MAX_LINE = 4_096;
@@ -23,11 +24,15 @@ const NEWLINE = 0x0a;
 /** The section `control` of a configuration. */
 export const controlSection = z.strictObject({ socket: z.string().min(1).optional() }).prefault({});
 
-/** Where the socket is: as configured, or beside the service's identity key. */
-export const controlPath = (config: {
+/** Where the socket is: as configured, or beside the service's identity key. Throws `ConfigError`. */
+export function controlPath(config: {
   readonly control: { readonly socket?: string | undefined };
   readonly identity_key: string;
-}): string => config.control.socket ?? join(dirname(config.identity_key), 'control.sock');
+}): string {
+  if (config.control.socket !== undefined) return config.control.socket;
+  if (!isCredential(config.identity_key)) return join(dirname(config.identity_key), 'control.sock');
+  throw new ConfigError(['control.socket: expected a path, since identity_key is a credential']);
+}
 
 /** A request that can't be answered, with a closed word for whoever asked. */
 export class ControlRefusal extends Error {

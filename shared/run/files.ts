@@ -1,4 +1,8 @@
-/** Files that hold a service's own secrets: 0600 or refused; written whole, then renamed. */
+/**
+ * Files that hold a service's own secrets: 0600, in a folder into which nobody else writes, or refused; written
+ * whole, then renamed. Wherever a configuration names a file, `credential:NAME` stands for one that systemd hands to
+ * the service (systemd.exec(5), LoadCredential=).
+ */
 import { randomBytes } from 'node:crypto';
 import {
   closeSync,
@@ -12,34 +16,71 @@ import {
   unlinkSync,
   writeFileSync,
 } from 'node:fs';
-import { dirname } from 'node:path';
+import { dirname, join } from 'node:path';
 
 /** A file that can't be used. The message names the file and what is wrong, never its content. */
 export class SecretFileError extends Error {
   override readonly name = 'SecretFileError';
 }
 
-/** Reads a secret file; throws `SecretFileError` where others than its owner may read it. */
-export function readSecretFile(path: string): Buffer {
+const CREDENTIAL = 'credential:';
+/** What systemd takes as a name, and nothing that leads out of its folder. */
+const CREDENTIAL_NAME = /^(?!\.)[A-Za-z0-9._-]{1,255}$/;
+
+export const isCredential = (text: string): boolean => text.startsWith(CREDENTIAL);
+
+/** The path of a file that a configuration names, credentials included. Throws `SecretFileError`. */
+export function pathOf(text: string): string {
+  if (!isCredential(text)) return text;
+  const name = text.slice(CREDENTIAL.length);
+  if (!CREDENTIAL_NAME.test(name)) {
+    throw new SecretFileError(`${CREDENTIAL}NAME: expected a name of A-Z, a-z, 0-9, dot, - and _`);
+  }
+  const folder = process.env.CREDENTIALS_DIRECTORY;
+  if (folder === undefined || !folder.startsWith('/')) {
+    throw new SecretFileError(`${text}: there are no credentials here; in the systemd unit: LoadCredential=`);
+  }
+  return join(folder, name);
+}
+
+/** Reads a secret file or credential; throws `SecretFileError` where others may read or replace it. */
+export function readSecretFile(text: string): Buffer {
+  const path = pathOf(text);
   let fd: number;
   try {
     fd = openSync(path, 'r');
   } catch (error) {
     throw new SecretFileError(
-      `${path}: ${(error as NodeJS.ErrnoException).code === 'ENOENT' ? 'no such file' : 'cannot be read'}`,
+      `${text}: ${(error as NodeJS.ErrnoException).code === 'ENOENT' ? 'no such file' : 'cannot be read'}`,
     );
   }
   try {
     const mode = fstatSync(fd).mode & 0o777;
-    if ((mode & 0o077) !== 0) {
-      throw new SecretFileError(
-        `${path}: mode ${mode.toString(8)} lets others read it; run: chmod 600 ${path}`,
-      );
-    }
+    if (isCredential(text)) checkCredential(text, mode);
+    else checkSecret(path, mode);
     return readFileSync(fd);
   } finally {
     closeSync(fd);
   }
+}
+
+function checkSecret(path: string, mode: number): void {
+  if ((mode & 0o077) !== 0) {
+    throw new SecretFileError(
+      `${path}: mode ${mode.toString(8)} lets others read it; run: chmod 600 ${path}`,
+    );
+  }
+  const folder = dirname(path);
+  const { mode: folderMode } = statSync(folder);
+  // In a sticky folder such as /tmp others may add files, but not replace this one.
+  if ((folderMode & 0o022) === 0 || (folderMode & 0o1000) !== 0) return;
+  throw new SecretFileError(`${folder}: others may replace the keys in it; run: chmod 700 ${folder}`);
+}
+
+/** systemd gives them 0400, or 0440 where the mask of an access list shows as the group's bits. */
+function checkCredential(text: string, mode: number): void {
+  if ((mode & 0o037) === 0) return;
+  throw new SecretFileError(`${text}: mode ${mode.toString(8)} lets others read it; expected 0400 or 0440`);
 }
 
 /** Makes a folder for secrets; throws `SecretFileError` where others than its owner may look or write into it. */

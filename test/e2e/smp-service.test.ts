@@ -1,14 +1,10 @@
 /** Sessions as a service over real TLS, between the SMP source and the stand-in. */
 import assert from 'node:assert/strict';
 import { afterEach, describe, test } from 'node:test';
-import {
-  authKeyPair,
-  connectSmp,
-  type OwnQueue,
-  type SmpClient,
-} from '../../services/simulators/smp/client.js';
+import { connectSmp, type OwnQueue, type SmpClient } from '../../services/simulators/smp/client.js';
 import type { SmpStandInOptions } from '../../services/simulators/smp/options.js';
 import { type SmpStandIn, startSmpServer } from '../../services/simulators/smp/server.js';
+import { authKeyPair } from '../../services/subscriber/probe/smp-user.js';
 import type { ServiceIdentity } from '../../services/subscriber/sources/smp/service-identity.js';
 import { createIdentity, toPem } from '../../shared/crypto/x509.js';
 import { utf8 } from '../../shared/encoding/bytes.js';

@@ -2,10 +2,10 @@
 import assert from 'node:assert/strict';
 import { after, afterEach, describe, test } from 'node:test';
 import { AddressGuard, type Resolve } from '../../services/subscriber/sources/smp/address-guard.js';
-import { tlsDial } from '../../services/subscriber/sources/smp/tls-transport.js';
+import { tlsOpener } from '../../services/subscriber/sources/smp/tls-socket.js';
 import { createIdentity } from '../../shared/crypto/x509.js';
 import type { AuthAlgorithm } from '../../shared/encoding/keys.js';
-import { SMP_ALPN, SMP_BLOCK_SIZE } from '../../shared/smp/constants.js';
+import { SMP_ALPN } from '../../shared/smp/constants.js';
 import { native as crypto } from '../support/crypto.js';
 import { FakeSmp, type FakeSmpOptions, startDeafServer } from '../support/fake-smp.js';
 import { notifierKey, smpSource } from '../support/smp-source.js';
@@ -229,9 +229,10 @@ describe('SMP source over TLS', () => {
       asked.push(name);
       done(new Error('no such name'), []);
     };
-    const dial = tlsDial({ guard: new AddressGuard(), blockSize: SMP_BLOCK_SIZE, alpn: SMP_ALPN, resolve });
-    const port = Number(server.queue(0).server.port);
-    await assert.rejects(dial({ host, port }, new AbortController().signal), /no such name|needs a proxy/);
+    const open = tlsOpener({ guard: new AddressGuard(), alpn: SMP_ALPN, resolve });
+    const { port, keyHash } = server.queue(0).server;
+    const target = { host, port: Number(port), keyHash };
+    await assert.rejects(open(target, new AbortController().signal), /no such name|needs a proxy/);
     assert.equal(server.connections.length, 0);
     return asked;
   }

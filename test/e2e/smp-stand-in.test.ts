@@ -6,18 +6,16 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, describe, test } from 'node:test';
 import { connect as connectTls } from 'node:tls';
-import {
-  authKeyPair,
-  connectSmp,
-  type NotifierCredentials,
-  type OwnQueue,
-  type SmpClient,
-  SmpClosedError,
-} from '../../services/simulators/smp/client.js';
+import { connectSmp, type OwnQueue, type SmpClient } from '../../services/simulators/smp/client.js';
 import type { SmpDialOptions } from '../../services/simulators/smp/client-link.js';
 import { createSmpIdentity, smpIdentityIn } from '../../services/simulators/smp/identity.js';
 import type { SmpStandInOptions } from '../../services/simulators/smp/options.js';
 import { type SmpStandIn, startSmpServer } from '../../services/simulators/smp/server.js';
+import {
+  authKeyPair,
+  type NotifierCredentials,
+  SmpClosedError,
+} from '../../services/subscriber/probe/smp-user.js';
 import { utf8 } from '../../shared/encoding/bytes.js';
 import { VirtualClock } from '../../shared/run/clock.js';
 import { BlockReader, plainBlocks } from '../../shared/smp/block.js';
@@ -67,6 +65,27 @@ async function notified(client: SmpClient): Promise<OwnQueue & { readonly notifi
   return { ...queue, notifier: queue.notifier! };
 }
 
+/** The version of TLS that a client of at most `maxVersion` ends up with. */
+function negotiated(
+  { port }: SmpStandIn,
+  maxVersion: 'TLSv1.1' | 'TLSv1.2' | 'TLSv1.3',
+): Promise<string | null> {
+  return new Promise((resolve, reject) => {
+    const socket = connectTls({
+      port,
+      host: '127.0.0.1',
+      rejectUnauthorized: false,
+      minVersion: 'TLSv1',
+      maxVersion,
+    });
+    socket.once('error', reject);
+    socket.once('secureConnect', () => {
+      resolve(socket.getProtocol());
+      socket.destroy();
+    });
+  });
+}
+
 const word = async (client: SmpClient): Promise<string> => (await client.nextEvent()).message.word;
 
 /** Waits until what one client did has reached the server and come back. */
@@ -95,6 +114,27 @@ describe('handshake', () => {
       assert.equal(await user.acknowledge(queue, messageId), undefined);
     });
   }
+
+  for (const version of [6, 18]) {
+    test(`TLS 1.2, version ${version}: a queue, a message, a notification`, async () => {
+      const { clock, server, connect } = await rig({ maxTls: 'TLSv1.2' });
+      const user = await connect({ alpn: version > 6 });
+      assert.equal(user.version, version);
+      const queue = await notified(user);
+      await user.subscribeNotifications(queue.notifier);
+      await user.send(queue.senderId, HELLO);
+      await clock.advance(TICK_MS);
+      await notification(user, queue.notifier);
+      assert.equal(await negotiated(server, 'TLSv1.3'), 'TLSv1.2');
+    });
+  }
+
+  test('TLS 1.2 and 1.3 unless told otherwise, nothing older', async () => {
+    const { server } = await rig();
+    assert.equal(await negotiated(server, 'TLSv1.3'), 'TLSv1.3');
+    assert.equal(await negotiated(server, 'TLSv1.2'), 'TLSv1.2');
+    await assert.rejects(negotiated(server, 'TLSv1.1'), { code: /SSL|TLS/ });
+  });
 
   test('Ed448 identity', async () => {
     const { connect } = await rig({ identity: createSmpIdentity(new Date(), 'ed448') });

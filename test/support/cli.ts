@@ -3,7 +3,7 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import { eventually } from './world/eventually.js';
 
-const EXECUTABLE = fileURLToPath(new URL('../../services/cli/main.js', import.meta.url));
+export const EXECUTABLE = fileURLToPath(new URL('../../services/cli/main.js', import.meta.url));
 
 export interface CliOptions {
   readonly cwd: string;

@@ -82,6 +82,14 @@ export class FakeLink implements GatewayLink {
     });
   }
 
+  async askStatement(): Promise<'accepted'> {
+    return 'accepted';
+  }
+
+  async hello(): Promise<{ kind: 'done' }> {
+    return { kind: 'done' };
+  }
+
   async close(): Promise<void> {}
 
   /** How many pushes of a kind were handed over. */

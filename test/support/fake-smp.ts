@@ -4,6 +4,7 @@
  */
 import { type AddressInfo, createServer as createTcpServer } from 'node:net';
 import { createServer, type TLSSocket, type TlsOptions } from 'node:tls';
+import { bareWire, type Wire, webSocketUpgrader } from '../../services/simulators/smp/wire.js';
 import type { Dial, Transport, TransportEvents } from '../../services/subscriber/sources/smp/transport.js';
 import type { Crypto } from '../../shared/crypto/crypto.js';
 import { createIdentity, type Identity, toPem } from '../../shared/crypto/x509.js';
@@ -16,13 +17,7 @@ import {
   verifyAuth,
   verifyServiceSignature,
 } from '../../shared/smp/auth.js';
-import {
-  BlockCipher,
-  type BlockCodec,
-  BlockReader,
-  encryptsBlocks,
-  plainBlocks,
-} from '../../shared/smp/block.js';
+import { BlockCipher, type BlockCodec, encryptsBlocks, plainBlocks } from '../../shared/smp/block.js';
 import {
   type Command,
   decodeCommand,
@@ -66,6 +61,8 @@ export interface FakeSmpListening {
   readonly alpn?: string[];
   readonly maxVersion?: 'TLSv1.2' | 'TLSv1.3';
   readonly tls?: TlsOptions;
+  /** Blocks in WebSocket messages. */
+  readonly webSocket?: boolean;
 }
 
 /** Answer to one NSUB: a message, several, or none. */
@@ -128,6 +125,7 @@ export class FakeSmp {
 
   /** Real TLS on a loopback port. */
   async listen(options: FakeSmpListening = {}): Promise<void> {
+    const upgrader = options.webSocket && webSocketUpgrader((wire) => this.accept(wire));
     const server = createServer(
       {
         cert: this.chain.map((der) => toPem('CERTIFICATE', der)).join(''),
@@ -141,7 +139,7 @@ export class FakeSmp {
         ...(options.alpn?.length !== 0 && { ALPNProtocols: options.alpn ?? ['smp/1'] }),
         ...options.tls,
       },
-      (socket) => this.accept(socket),
+      (socket) => (upgrader ? upgrader.emit('connection', socket) : this.accept(bareWire(socket))),
     );
     server.on('tlsClientError', () => {});
     await new Promise<void>((resolve) => server.listen(this.port, options.host ?? '127.0.0.1', resolve));
@@ -155,18 +153,17 @@ export class FakeSmp {
     for (const connection of this.connections) connection.cut();
   }
 
-  private accept(socket: TLSSocket): void {
-    const reader = new BlockReader(SMP_BLOCK_SIZE);
+  private accept(wire: Wire): void {
+    const { socket } = wire;
     socket.on('error', () => {});
     const connection = this.open(
       socket.getPeerFinished()!,
-      (block) => void socket.write(block),
+      (block) => void wire.send(block),
       () => socket.destroy(),
     );
+    connection.socket = socket;
     socket.on('close', () => connection.closed());
-    socket.on('data', (bytes) => {
-      for (const block of reader.push(bytes)) connection.receive(block);
-    });
+    wire.listen((block) => connection.receive(block));
   }
 
   private open(sessionId: Uint8Array, write: (block: Uint8Array) => void, cut: () => void): FakeConnection {
@@ -223,8 +220,16 @@ export class FakeSmp {
   };
 }
 
+interface Sent {
+  readonly message: ServerMessage;
+  readonly entityId?: Uint8Array;
+  readonly corrId?: Uint8Array;
+}
+
 export class FakeConnection {
   readonly server: FakeSmp;
+  /** Of one over real TLS, to misbehave below blocks. */
+  socket: TLSSocket | undefined;
   readonly sessionId: Uint8Array;
   version = 0;
   /** How many NSUBs each block had. */
@@ -276,7 +281,12 @@ export class FakeConnection {
   }
 
   /** Events or answers, as many blocks as they need. */
-  send(...messages: { message: ServerMessage; entityId?: Uint8Array; corrId?: Uint8Array }[]): void {
+  send(...messages: Sent[]): void {
+    for (const block of this.seal(...messages)) this.write(block);
+  }
+
+  /** The same, not sent: the next that is must be these. */
+  seal(...messages: Sent[]): Uint8Array[] {
     const none = new Uint8Array(0);
     const items = messages.map(({ message, entityId = none, corrId = none }) =>
       encodeTransmission(this.params!, {
@@ -286,9 +296,8 @@ export class FakeConnection {
         command: encodeServerMessage(message, this.version),
       }),
     );
-    for (const batch of intoBatches(this.params!, items, SMP_BLOCK_SIZE)) {
-      this.write(this.codec.seal(encodeBatch(this.params!, batch)));
-    }
+    const batches = intoBatches(this.params!, items, SMP_BLOCK_SIZE);
+    return [...batches].map((batch) => this.codec.seal(encodeBatch(this.params!, batch)));
   }
 
   /** Answers a request that was held back. */

@@ -11,7 +11,8 @@ import {
 } from '../../shared/relay/batch.js';
 import { PATHS } from '../../shared/relay/constants.js';
 import { appTag, type Environment, subscriberTag } from '../../shared/relay/identity.js';
-import { encodeSealedToken, type SealingKey } from '../../shared/relay/sealed-token.js';
+import type { SealingKey } from '../../shared/relay/sealed-record.js';
+import { encodeSealedToken } from '../../shared/relay/sealed-token.js';
 import { signRequest } from '../../shared/relay/signature.js';
 import { encodeVerificationPayload } from '../../shared/relay/verification.js';
 import type { Clock } from '../../shared/run/clock.js';

@@ -137,6 +137,44 @@ save('sealed-token', {
   ),
 });
 
+async function sealedRevocation({ environment, time, tag, ownerSeed, token }) {
+  const owner = ed25519Key(ownerSeed);
+  const zeros = Buffer.alloc(113 - token.length);
+  const signed = cat(1, environment, appTag, u32(time), tag, rawPublic(owner), token.length, token, zeros);
+  const plaintext = cat(signed, sign(null, signed, owner));
+  if (plaintext.length !== 240) throw new Error('revocation layout');
+  const aad = cat(2, sealingKeyId);
+  const recipientPublicKey = await suite.kem.deserializePublicKey(sealingPublic);
+  const info = Buffer.from('porchlight token v1');
+  const sender = await suite.createSenderContext({ recipientPublicKey, info });
+  const ct = Buffer.from(await sender.seal(plaintext, aad));
+  return cat(aad, Buffer.from(sender.enc), ct);
+}
+
+const revocations = [
+  { environment: 0, time: 1_800_000_000, tag: Buffer.alloc(16), token: bytes('token', 32) },
+  { environment: 1, time: 1, tag: subscriberTag, token: bytes('long token', 100) },
+  { environment: 2, time: 0xffffffff, tag: Buffer.alloc(16), token: Buffer.from('t') },
+].map((r, i) => ({ ...r, ownerSeed: bytes(`owner seed ${i}`, 32) }));
+save('revocation', {
+  comment: 'relay.md §6; HPKE by @hpke/core, signature by node:crypto',
+  topic,
+  keyId: hex(sealingKeyId),
+  privateKey: hex(sealingPrivate),
+  publicKey: hex(sealingPublic),
+  cases: await Promise.all(
+    revocations.map(async (r) => ({
+      environment: r.environment,
+      time: r.time,
+      subscriberTag: hex(r.tag),
+      ownerSeed: hex(r.ownerSeed),
+      ownerKey: hex(rawPublic(ed25519Key(r.ownerSeed))),
+      token: hex(r.token),
+      sealed: hex(await sealedRevocation(r)),
+    })),
+  ),
+});
+
 const root = bytes('epoch root', 32);
 const epochId = bytes('epoch id', 4);
 const child = (info) => Buffer.from(hkdfSync('sha256', root, Buffer.alloc(0), info, 32));

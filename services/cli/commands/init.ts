@@ -1,37 +1,65 @@
-/** `porchlight init`: makes a service's folder and says what to hand on and what to do next. */
-import { join } from 'node:path';
-import { renderUnicodeCompact } from 'uqr';
+/** `porchlight init`: makes a service's folder, checks it, and says what to hand on and what to run next. */
+import { statSync } from 'node:fs';
+import { basename, join, resolve } from 'node:path';
 import { GATEWAY_FILE, type GatewayInit, makeGateway } from '../../gateway/init.js';
 import { makeSubscriber, SUBSCRIBER_FILE, type SubscriberInit } from '../../subscriber/init.js';
+import { type AppleKey, findAppleKey } from '../apple-key.js';
+import { publicHost } from '../public-host.js';
+import { printQrCode, say, shellWord } from '../screen.js';
+import { pair } from './pair.js';
+import { problemsOf } from './service.js';
 
-export async function initGateway(options: GatewayInit): Promise<void> {
-  const address = await makeGateway(options);
-  const file = join(options.dir, GATEWAY_FILE);
-  const complete = options.team && options.apnsKey && options.apnsKeyId;
-  announce("The gateway's address, for those who run subscribers:", address, [
-    ...(complete
-      ? []
-      : [`put Apple's key into ${join(options.dir, 'apns.p8')} (chmod 600) and its ids into ${file}`]),
-    `porchlight gateway --config ${file} --check-config`,
-    `porchlight gateway --config ${file}`,
-  ]);
+type Given<T extends { readonly host: string }> = Omit<T, 'host'> & { readonly host?: string };
+
+export async function initGateway(options: Given<GatewayInit>): Promise<void> {
+  const key = findAppleKey(options.apnsKey, ['.', options.dir]);
+  const apnsKeyId = options.apnsKeyId ?? key?.keyId;
+  const host = options.host ?? publicHost();
+  const found = { ...(key && { apnsKey: key.file }), ...(apnsKeyId !== undefined && { apnsKeyId }) };
+  const address = await makeGateway({ ...options, ...found, host });
+  sayHost(options.host, host);
+  if (key !== undefined) sayKey(key, options);
+  say("The gateway's address, for those who run subscribers:", '', `  ${address}`, '');
+  printQrCode(address);
+  await sayNext('gateway', join(options.dir, GATEWAY_FILE));
 }
 
-export function initSubscriber(options: SubscriberInit): void {
-  const address = makeSubscriber(options);
+export async function initSubscriber(options: Given<SubscriberInit>): Promise<void> {
+  const host = options.host ?? publicHost();
+  makeSubscriber({ ...options, host });
   const file = join(options.dir, SUBSCRIBER_FILE);
-  announce('The notification server to enter in the app:', address, [
-    `porchlight subscriber --config ${file} --check-config`,
-    `porchlight subscriber --config ${file}`,
-    `keep ${join(options.dir, 'ca.key')} offline: it is needed only to make a new server certificate`,
-  ]);
+  sayHost(options.host, host);
+  await pair({ config: file });
+  const authority = join(options.dir, 'ca.key');
+  say(`Keep ${authority} offline: it is needed only to make a new server certificate.`, '');
+  await sayNext('subscriber', file);
 }
 
-/** The address as text and, in a terminal, as QR code; then what to do next. */
-function announce(what: string, uri: string, next: readonly string[]): void {
-  const say = (text: string) => process.stdout.write(`${text}\n`);
-  say(`${what}\n\n  ${uri}\n`);
-  if (process.stdout.isTTY) say(`${renderUnicodeCompact(uri)}\n`);
-  say('Next:');
-  for (const line of next) say(`  ${line}`);
+function sayHost(given: string | undefined, host: string): void {
+  if (given !== undefined) return;
+  say(`Others reach this machine as ${host}: with --host NAME it would be another name.`, '');
+}
+
+/** What was found by itself is said, and that the file it came from still lies about. */
+function sayKey({ file, keyId }: AppleKey, options: Given<GatewayInit>): void {
+  if (options.apnsKey === undefined) say(`Found Apple's key ${basename(file)}, key id ${keyId}.`);
+  const copy = join(options.dir, 'apns.p8');
+  if (resolve(file) === resolve(copy)) return;
+  const isOpen = (statSync(file).mode & 0o077) !== 0;
+  say(
+    `The gateway uses its copy ${copy}; ${isOpen ? 'others may read' : 'you may delete'} ${file}${isOpen ? ': delete it' : ''}.`,
+    '',
+  );
+}
+
+/** Checks as `--check-config` does: what is missing still is said here, not at the start. */
+async function sayNext(name: 'gateway' | 'subscriber', file: string): Promise<void> {
+  const problems = await problemsOf(name, file);
+  const config = `--config ${shellWord(file)}`;
+  if (problems.length === 0) {
+    say('The configuration is complete. Next, run:', '', `  porchlight ${name} ${config}`);
+    return;
+  }
+  say(`Still to be set in ${file}:`, ...problems.map((problem) => `  ${problem}`), '');
+  say('Then run:', '', `  porchlight ${name} ${config} --check-config`);
 }

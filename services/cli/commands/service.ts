@@ -2,7 +2,8 @@
 import type { z } from 'zod';
 import type { Crypto } from '../../../shared/crypto/crypto.js';
 import { loadCrypto } from '../../../shared/crypto/load.js';
-import { loadConfig, printConfig } from '../../../shared/run/config.js';
+import { ConfigError, loadConfig, printConfig } from '../../../shared/run/config.js';
+import { hardenProcess, refuseRevealingSwitches } from '../../../shared/run/hardening.js';
 import { createLog, type Log, type LogLevel } from '../../../shared/run/log.js';
 import { onShutdown } from '../../../shared/run/shutdown.js';
 
@@ -51,6 +52,7 @@ const SERVICES = {
 
 /** Runs a service until it is told to stop. With `checkConfig` only reads, checks and prints the configuration. */
 export async function runService(name: keyof typeof SERVICES, options: ServiceOptions): Promise<void> {
+  refuseRevealingSwitches();
   const service = (await SERVICES[name]()) as Service<z.ZodType<LoggedConfig>>;
   const prefix = `PORCHLIGHT_${name.toUpperCase()}_`;
   const config = loadConfig(service.schema, { file: options.config, env: process.env, prefix });
@@ -60,12 +62,26 @@ export async function runService(name: keyof typeof SERVICES, options: ServiceOp
     return;
   }
   const log = createLog({ service: name, level: config.log.level, json: config.log.format === 'json' });
+  hardenProcess(log);
   const running = await service.start(config, log);
   onShutdown(async () => {
     log.info('stopping');
     await running.close();
   });
   log.info('ready');
+}
+
+/** What `--check-config` would find, one line each. */
+export async function problemsOf(name: keyof typeof SERVICES, file: string): Promise<readonly string[]> {
+  const service = (await SERVICES[name]()) as Service<z.ZodType<LoggedConfig>>;
+  const prefix = `PORCHLIGHT_${name.toUpperCase()}_`;
+  try {
+    service.open(loadConfig(service.schema, { file, env: process.env, prefix }), await loadCrypto());
+    return [];
+  } catch (error) {
+    if (error instanceof ConfigError) return error.problems;
+    throw error;
+  }
 }
 
 interface LoggedConfig {

@@ -23,6 +23,11 @@ export class Breaker {
     this.options = options;
   }
 
+  /** Whether nothing is wrong, as far as answers have shown. */
+  get isClosed(): boolean {
+    return this.openings === 0;
+  }
+
   /** Whether it stops pushes now. Once its time is over, it no longer does: a push may be tried. */
   get isOpen(): boolean {
     return this.openings > 0 && this.options.clock.monotonic() - this.openedAt < this.openMs;
@@ -54,6 +59,11 @@ export class Breaker {
   /** The probe ended without an answer: another may be tried. */
   release(): void {
     this.probing = false;
+  }
+
+  /** What was wrong may be mended: a push may probe at once. */
+  halfOpen(): void {
+    this.openedAt = Number.NEGATIVE_INFINITY;
   }
 
   private get openMs(): number {
@@ -97,6 +107,12 @@ export class Breakers {
   close(topic: string): void {
     this.key.close();
     this.of(topic).close();
+  }
+
+  /** As `Breaker.halfOpen`, for both. */
+  halfOpen(topic: string): void {
+    this.key.halfOpen();
+    this.of(topic).halfOpen();
   }
 
   release(topic: string): void {

@@ -13,6 +13,8 @@ export type Answer =
       /** Apple's `timestamp`, milliseconds; only with 410. */
       readonly timestampMs?: number | undefined;
       readonly retryAfterSeconds?: number | undefined;
+      /** The server's `Date`, milliseconds; where it gave one with an answer other than 200. */
+      readonly dateMs?: number | undefined;
     }
   /** Certainly not processed: refused, or above the last stream id of a GOAWAY. Resending is safe. */
   | { readonly kind: 'unprocessed' }

@@ -48,7 +48,13 @@ interface PushStream extends ClientHttp2Stream {
   exchange: Exchange;
   connection: Http2Connection;
   /** Non-200 answers only. */
-  failure?: { status: number; retryAfter: string | undefined; body: Buffer[]; size: number };
+  failure?: {
+    status: number;
+    retryAfter: string | undefined;
+    date: string | undefined;
+    body: Buffer[];
+    size: number;
+  };
 }
 
 class Http2Connection implements Connection {
@@ -180,7 +186,7 @@ function onResponse(this: PushStream, headers: IncomingHttpHeaders, flags: numbe
     this.connection.accepted(this, (flags & NGHTTP2_FLAG_END_STREAM) !== 0);
   } else {
     const retryAfter = headers['retry-after'];
-    this.failure = { status, retryAfter, body: [], size: 0 };
+    this.failure = { status, retryAfter, date: headers.date, body: [], size: 0 };
     this.on('data', onErrorBody);
   }
   this.resume();
@@ -203,8 +209,16 @@ function onStreamClose(this: PushStream): void {
 
 function failed(failure: NonNullable<PushStream['failure']>): Answer {
   const { reason, timestampMs } = errorBody(failure.body);
-  const { status, retryAfter } = failure;
-  return { kind: 'response', status, reason, timestampMs, retryAfterSeconds: retryAfterSeconds(retryAfter) };
+  const { status, retryAfter, date } = failure;
+  const dateMs = date === undefined ? Number.NaN : Date.parse(date);
+  return {
+    kind: 'response',
+    status,
+    reason,
+    timestampMs,
+    retryAfterSeconds: retryAfterSeconds(retryAfter),
+    ...(Number.isFinite(dateMs) && { dateMs }),
+  };
 }
 
 /** `{"reason": text, "timestamp": ms}` of an answer or a GOAWAY; nothing where it is something else. */

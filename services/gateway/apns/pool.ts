@@ -19,6 +19,7 @@ import { Waiting } from './waiting.js';
 /** How often a push may be refused unprocessed before it is put off: a server that refuses all never ends. */
 const MAX_REFUSALS = 16;
 const SWEEP_MS = 1_000;
+const KEY_LOOK_MS = 5_000;
 /** What a full queue and a push that found no stream in time are told. */
 const LOAD_SECONDS = 60;
 
@@ -48,6 +49,8 @@ export class Pool {
   private sweeper: Timer | undefined;
   private whenIdle: (() => void) | undefined;
   private closing = false;
+  /** When a broken pool last looked whether its key is still the same. */
+  private keyLookedAt = Number.NEGATIVE_INFINITY;
 
   constructor(options: PoolOptions) {
     const { key, clock, random, meter, limits } = options;
@@ -121,12 +124,22 @@ export class Pool {
   /** What can be said at once, before a push takes a place in the queue. */
   private refusal(push: ApnsPush): ApnsResult | undefined {
     if (this.closing) return DOWN;
-    if (this.breakers.isOpen(push.topic)) return BROKEN;
+    if (this.breakers.isOpen(push.topic) && !this.isMended(push.topic)) return BROKEN;
     const afterSeconds = this.options.delays.remaining(push);
     if (afterSeconds > 0) return { kind: 'later', reason: 'device', afterSeconds };
     if (this.waiting.size >= this.options.limits.queued) return LOAD;
     for (const line of this.lines) line.wake();
     return this.isDown ? DOWN : undefined;
+  }
+
+  /** Whether the operator has replaced the key since: then the breaker need not wait for its time. */
+  private isMended(topic: string): boolean {
+    const now = this.options.clock.monotonic();
+    if (now - this.keyLookedAt < KEY_LOOK_MS) return false;
+    this.keyLookedAt = now;
+    if (!this.tokens.takeNewKey()) return false;
+    this.breakers.halfOpen(topic);
+    return true;
   }
 
   private get isDown(): boolean {

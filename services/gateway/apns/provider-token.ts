@@ -32,6 +32,7 @@ export class ProviderTokens {
   private readonly clock: Clock;
   private readonly onSign: () => void;
   private token: ProviderToken | undefined;
+  private signedWith: KeyObject | undefined;
   /** Until when a token made outside the slots is used, and no other may be made. */
   private renewedUntil = 0;
   private frozenUntil = 0;
@@ -58,10 +59,19 @@ export class ProviderTokens {
    */
   renew(rejected: ProviderToken): boolean {
     const now = seconds(this.clock);
-    if (this.token !== rejected) return this.token !== undefined;
-    if (now < this.frozenUntil || this.isHeld(now)) return false;
+    // Another was made meanwhile, or will be: the key has been replaced.
+    if (this.token !== rejected) return true;
+    if (now < this.frozenUntil || this.isHeld(now)) return this.takeNewKey();
     this.renewedUntil = now + SLOT_SECONDS;
     this.make(now);
+    return true;
+  }
+
+  /** Whether the key is another than the token was signed with; that token is then forgotten. */
+  takeNewKey(): boolean {
+    if (this.token === undefined || this.signedWith?.equals(this.key.privateKey())) return false;
+    this.token = undefined;
+    this.renewedUntil = 0;
     return true;
   }
 
@@ -77,8 +87,11 @@ export class ProviderTokens {
   }
 
   private make(issuedAt: number): ProviderToken {
-    const token = { authorization: `bearer ${signToken(this.key, issuedAt)}`, issuedAt };
+    const privateKey = this.key.privateKey();
+    const signed = signToken({ ...this.key, privateKey: () => privateKey }, issuedAt);
+    const token = { authorization: `bearer ${signed}`, issuedAt };
     this.token = token;
+    this.signedWith = privateKey;
     this.onSign();
     return token;
   }

@@ -34,6 +34,7 @@ import {
   sealCapability,
 } from './capability.js';
 import { type Epochs, ISSUING_SECONDS, issuesAt, OPENING_SECONDS } from './epochs.js';
+import type { Revocations } from './revocations.js';
 import type { SealingKeys } from './sealing-keys.js';
 
 const DAY_SECONDS = 24 * 3600;
@@ -45,7 +46,7 @@ const RENEW_SECONDS = (ISSUING_SECONDS + OPENING_SECONDS) / 2;
 const EARLY_SECONDS = 3600;
 
 /** Why a capability is not taken, in the words of the batch's answer. */
-export type CapabilityRefusal = 'expired' | 'unknown-key' | 'wrong-subscriber' | 'malformed';
+export type CapabilityRefusal = 'expired' | 'unknown-key' | 'revoked' | 'wrong-subscriber' | 'malformed';
 
 export interface CapabilitiesOptions {
   readonly crypto: Crypto;
@@ -56,6 +57,9 @@ export interface CapabilitiesOptions {
   readonly tagKey: Secret;
   /** Whether an app is served in an environment. */
   readonly serves: (appTag: Bytes, environment: Environment) => boolean;
+  readonly revocations: Pick<Revocations, 'isRevoked' | 'readable' | 'supersede'>;
+  /** Whether a new proof ends what other subscribers proved before (relay.md §6, "Revoked"). */
+  readonly hasOneSubscriber: (appTag: Bytes, environment: Environment) => boolean;
 }
 
 export class Capabilities {
@@ -79,20 +83,24 @@ export class Capabilities {
 
   /** Capability and code → a capability whose life starts with the code's slot. */
   prove(capability: Bytes, code: Bytes, subscriberTag: Bytes): Uint8Array | ProblemCode {
+    const { hasOneSubscriber, revocations } = this.options;
     const open = this.open(capability, subscriberTag);
     if (typeof open === 'string') return 'bad-capability';
     try {
       const slot = codeSlot(code);
       if (!this.isCode(open, code, slot)) return 'bad-code';
       const provenAt = Math.max(open.provenAt, slotStart(slot));
-      return this.seal({ ...open, proven: true, provenAt, expires: provenAt + PROVEN_LIFE_SECONDS });
+      const proven = this.seal({ ...open, proven: true, provenAt, expires: provenAt + PROVEN_LIFE_SECONDS });
+      if (hasOneSubscriber(open.appTag, open.environment)) revocations.supersede(open, slotStart(slot));
+      return proven;
     } finally {
       wipe(open.plaintext);
     }
   }
 
-  /** The same capability under today's key; its life stays what it was. */
+  /** The same capability under today's key; its life stays what it was. Never one that another replica may have revoked. */
   renew(capability: Bytes, subscriberTag: Bytes): Uint8Array | ProblemCode {
+    if (!this.options.revocations.readable) return 'unavailable';
     const open = this.open(capability, subscriberTag);
     if (typeof open === 'string') return 'bad-capability';
     try {
@@ -104,6 +112,14 @@ export class Capabilities {
 
   /** Opens for one request of the subscriber that signed it. The caller wipes `plaintext`. */
   open(capability: Bytes, subscriberTag: Bytes): OpenCapability | CapabilityRefusal {
+    const open = this.openOwn(capability, subscriberTag);
+    if (typeof open === 'string' || !this.options.revocations.isRevoked(open)) return open;
+    wipe(open.plaintext);
+    return 'revoked';
+  }
+
+  /** The same, also where it was revoked: to revoke it once more is no error. */
+  openOwn(capability: Bytes, subscriberTag: Bytes): OpenCapability | CapabilityRefusal {
     let open: OpenCapability;
     try {
       const epoch = this.options.epochs.find(capabilityKeyId(capability));
@@ -121,7 +137,8 @@ export class Capabilities {
 
   /** A renewed capability to send along, once the key of this one is past half its days and another issues. */
   renewal(open: OpenCapability): Uint8Array | undefined {
-    if (seconds(this.options.clock) < open.epoch.start + RENEW_SECONDS) return undefined;
+    const { clock, revocations } = this.options;
+    if (seconds(clock) < open.epoch.start + RENEW_SECONDS || !revocations.readable) return undefined;
     return this.seal(open);
   }
 
@@ -153,26 +170,34 @@ export class Capabilities {
     return fresh && ours && served && (fields.environment !== 'test' || isPathWord(fields.token));
   }
 
-  private issue(fields: TokenFields): Uint8Array {
+  private issue({ environment, appTag, subscriberTag, ownerKey, token }: TokenFields): Uint8Array {
     const now = seconds(this.options.clock);
-    return this.seal({
+    const fields = {
       proven: false,
-      environment: fields.environment,
-      appTag: fields.appTag,
-      subscriberTag: fields.subscriberTag,
+      environment,
+      appTag,
+      subscriberTag,
       id: this.options.crypto.randomBytes(CAPABILITY_ID_SIZE),
       createdAt: now,
       provenAt: 0,
       expires: now + UNPROVEN_LIFE_SECONDS,
-      ownerKey: fields.ownerKey,
-      token: fields.token,
-    });
+      ownerKey,
+      token,
+    };
+    // Younger than whatever ended the device's registrations up to now.
+    return this.seal(fields, now + 1);
   }
 
-  private seal(fields: Omit<CapabilityFields, 'issued'>): Uint8Array {
-    const { crypto, clock, epochs } = this.options;
+  /**
+   * Issues now; a second ahead where the present one was ended already, for what leads here was not. Never at a time
+   * at which the key does not issue.
+   */
+  private seal(fields: Omit<CapabilityFields, 'issued'>, issued = seconds(this.options.clock)): Uint8Array {
+    const { crypto, epochs, revocations } = this.options;
     const epoch = epochs.current();
-    return sealCapability(crypto, epoch, { ...fields, issued: seconds(clock) });
+    const dated = revocations.isRevoked({ ...fields, issued }) ? issued + 1 : issued;
+    const last = epoch.start + ISSUING_SECONDS - 1;
+    return sealCapability(crypto, epoch, { ...fields, issued: Math.min(dated, last) });
   }
 
   /** HMAC(tag key, subscriberTag ‖ appTag ‖ environment ‖ token)[0..16]. */

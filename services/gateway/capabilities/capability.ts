@@ -14,7 +14,8 @@ import {
   environmentCode,
   SUBSCRIBER_TAG_SIZE,
 } from '../../../shared/relay/identity.js';
-import { KEY_ID_SIZE, MAX_TOKEN_SIZE, readToken } from '../../../shared/relay/sealed-token.js';
+import { KEY_ID_SIZE } from '../../../shared/relay/sealed-record.js';
+import { MAX_TOKEN_SIZE, readToken } from '../../../shared/relay/sealed-token.js';
 import { CAPABILITY_ID_SIZE } from '../../../shared/relay/verification.js';
 import type { Epoch } from './epochs.js';
 

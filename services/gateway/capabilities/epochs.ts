@@ -4,7 +4,7 @@
  */
 import type { Crypto } from '../../../shared/crypto/crypto.js';
 import { type Bytes, utf8, wipe } from '../../../shared/encoding/bytes.js';
-import { KEY_ID_SIZE } from '../../../shared/relay/sealed-token.js';
+import { KEY_ID_SIZE } from '../../../shared/relay/sealed-record.js';
 import { SLOT_SECONDS, slotOf, slotStart } from '../../../shared/relay/verification.js';
 import { type Clock, seconds } from '../../../shared/run/clock.js';
 import type { Log } from '../../../shared/run/log.js';

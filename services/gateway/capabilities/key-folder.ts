@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import { type Bytes, toHex } from '../../../shared/encoding/bytes.js';
 import { decodeAll } from '../../../shared/encoding/reader.js';
 import { Writer } from '../../../shared/encoding/writer.js';
-import { KEY_ID_SIZE } from '../../../shared/relay/sealed-token.js';
+import { KEY_ID_SIZE } from '../../../shared/relay/sealed-record.js';
 import { readSecretFile, secretFolder, writeSecretFile } from '../../../shared/run/files.js';
 import { Secret } from '../../../shared/run/secret.js';
 

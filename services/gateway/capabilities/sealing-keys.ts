@@ -4,7 +4,8 @@
  */
 import type { Crypto } from '../../../shared/crypto/crypto.js';
 import { type Bytes, wipe } from '../../../shared/encoding/bytes.js';
-import { KEY_ID_SIZE, SEALED_TOKEN_LIFE_SECONDS } from '../../../shared/relay/sealed-token.js';
+import { KEY_ID_SIZE } from '../../../shared/relay/sealed-record.js';
+import { SEALED_TOKEN_LIFE_SECONDS } from '../../../shared/relay/sealed-token.js';
 import { type GatewaySealingKey, MAX_SEALING_KEYS } from '../../../shared/relay/statement.js';
 import { type Clock, seconds } from '../../../shared/run/clock.js';
 import type { Log } from '../../../shared/run/log.js';

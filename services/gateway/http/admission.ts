@@ -15,18 +15,24 @@ import {
   SIGNATURE_WINDOW_SECONDS,
   verifySignature,
 } from '../../../shared/relay/signature.js';
-import { LOOPBACK_BLOCK } from '../../../shared/run/address-block.js';
 import { type Clock, seconds } from '../../../shared/run/clock.js';
-import type { Addresses } from '../limits/addresses.js';
-import type { Nonces } from '../limits/nonces.js';
+import { type Addresses, isCommonBlock } from '../limits/addresses.js';
+import type { NonceAnswer, NonceMemory } from '../limits/nonces.js';
+import type { Roster } from '../limits/roster.js';
 import type { Account, Subscribers } from '../limits/subscribers.js';
 import type { Signer } from '../push/pusher.js';
 
 /** Bodies being received or worked on, all together. */
 const MAX_BODY_BYTES = 256 * 1024 * 1024;
 
-/** Bodies that newcomers of one address may be sending: who stalls there holds places that all newcomers share. */
-const MAX_NEWCOMER_BODIES = 8;
+/** Those of newcomers: stalled ones leave room for everybody else. */
+const MAX_NEWCOMER_BYTES = 64 * 1024 * 1024;
+/** Of one address block, whose stalled bodies hold what all newcomers share; a common pool has more. */
+const BLOCK_BODIES = { count: 8, bytes: 2 * 1024 * 1024 };
+const POOL_BODIES = { count: 64, bytes: MAX_NEWCOMER_BYTES / 4 };
+
+/** Refusals that are no failed check: allowances, and clocks, which many requests of one honest subscriber may have wrong. */
+const HARMLESS: ReadonlySet<ProblemCode> = new Set(['rate', 'unavailable', 'clock']);
 
 /** A request that is answered with a problem. Carries no data of it. */
 export class Refusal extends Error {
@@ -65,18 +71,30 @@ export interface AdmissionOptions {
   readonly clock: Clock;
   readonly addresses: Addresses;
   readonly subscribers: Subscribers;
-  readonly nonces: Nonces;
+  readonly nonces: NonceMemory;
   /** This gateway's fingerprint. */
   readonly fingerprint: string;
-  /** Tags of the subscribers that may ask, one character a byte; undefined = all. */
-  readonly listed: ReadonlySet<string> | undefined;
+  readonly roster: Roster;
+  /**
+   * Unix seconds: requests made before it may have been seen by a process that is gone, with its memory of nonces.
+   * 0 where that memory outlives the process.
+   */
+  readonly noncesSince: number;
+}
+
+/** Who a request says it is from. */
+interface Claim {
+  readonly signature: RequestSignature;
+  readonly signer: Signer;
+  readonly isNewcomer: boolean;
 }
 
 export class Admission {
   private readonly options: AdmissionOptions;
   private bytes = 0;
+  private newcomerBytes = 0;
   /** Newcomers' bodies under way, by address block. */
-  private readonly newcomerBodies = new Map<string, number>();
+  private readonly newcomerBodies = new Map<string, { count: number; bytes: number }>();
 
   constructor(options: AdmissionOptions) {
     this.options = options;
@@ -89,29 +107,64 @@ export class Admission {
   /** Lets a signed request in. Throws `Refusal`. */
   async admit(request: IncomingRequest): Promise<Admitted> {
     const { addresses } = this.options;
-    const blocked = addresses.blockedSeconds(request.block);
-    if (blocked > 0) throw new Refusal('rate', blocked);
+    const { block } = request;
+    if (!addresses.begin(block)) throw new Refusal('rate', 1);
+    let admitted: Admitted | undefined;
     try {
+      admitted = await this.unblocked(request);
+    } finally {
+      if (admitted === undefined) addresses.end(block);
+    }
+    const { leave } = admitted;
+    return {
+      ...admitted,
+      leave: () => {
+        leave();
+        addresses.end(block);
+      },
+    };
+  }
+
+  /** Nothing is checked for those whose checks failed too often. */
+  private async unblocked(request: IncomingRequest): Promise<Admitted> {
+    const { addresses } = this.options;
+    let { block } = request;
+    try {
+      if (addresses.blockedSeconds(block) > 0) block = this.blockInPool(request);
+      const blocked = addresses.blockedSeconds(block);
+      if (blocked > 0) throw new Refusal('rate', blocked);
       return await this.check(request);
     } catch (error) {
-      const harmless = error instanceof Refusal && (error.code === 'rate' || error.code === 'unavailable');
-      if (!harmless) addresses.failed(request.block);
+      if (!(error instanceof Refusal && HARMLESS.has(error.code))) addresses.failed(block);
       throw error;
     }
   }
 
+  /** A stranger that spoils a common pool stops the strangers in it, not those that have proven a device. */
+  private blockInPool(request: IncomingRequest): string {
+    if (!isCommonBlock(request.block)) return request.block;
+    const { signer, isNewcomer } = this.claim(request);
+    return isNewcomer ? request.block : `${request.block} ${signer.tagText}`;
+  }
+
   private async check(request: IncomingRequest): Promise<Admitted> {
     const length = announcedLength(request);
-    const signature = this.signature(request);
-    const signer = this.signer(signature);
-    const account = this.enter(signature, signer, length);
+    const claim = this.claim(request);
+    if (claim.isNewcomer) this.newcomer(request);
+    this.verify(request, claim.signature);
+    const { signer, signature } = claim;
+    const account = this.account(signer);
+    const nonce = this.options.nonces.add(signer.tag, signature.nonce, account.nonces, this.now);
+    // Other gateways are asked only where they share one memory: else nothing waits here.
+    judge(typeof nonce === 'string' ? nonce : await nonce);
+    this.enter(account, signer, length);
     this.bytes += length;
     const leave = () => {
       this.bytes -= length;
       account.leave();
     };
     try {
-      const body = account.established ? await request.body() : await this.newcomerBody(request);
+      const body = account.established ? await request.body() : await this.newcomerBody(request, length);
       const digest = contentDigest(this.options.crypto, body);
       if (digest !== request.header('content-digest')) throw new Refusal('bad-signature');
       return { signer, body, leave };
@@ -121,66 +174,89 @@ export class Admission {
     }
   }
 
-  private async newcomerBody({ block, body }: IncomingRequest): Promise<Uint8Array> {
-    const { newcomerBodies } = this;
-    const others = newcomerBodies.get(block) ?? 0;
-    // Loopback stands for many.
-    if (others >= MAX_NEWCOMER_BODIES && block !== LOOPBACK_BLOCK) throw new Refusal('rate', 1);
-    newcomerBodies.set(block, others + 1);
+  /** Identities are free: newcomers are held by their addresses, and by what is left for all of them together. */
+  private newcomer({ block }: IncomingRequest): void {
+    const { addresses, subscribers } = this.options;
+    const wait = addresses.newcomer(block) || subscribers.newcomersWait(this.now);
+    if (wait > 0) throw new Refusal('rate', wait);
+  }
+
+  private async newcomerBody({ block, body }: IncomingRequest, length: number): Promise<Uint8Array> {
+    const held = this.newcomerBodies.get(block) ?? { count: 0, bytes: 0 };
+    const most = isCommonBlock(block) ? POOL_BODIES : BLOCK_BODIES;
+    const isFull = held.count >= most.count || held.bytes + length > most.bytes;
+    if (isFull || this.newcomerBytes + length > MAX_NEWCOMER_BYTES) throw new Refusal('rate', 1);
+    this.newcomerBodies.set(block, held);
+    const count = (by: 1 | -1): void => {
+      held.count += by;
+      held.bytes += by * length;
+      this.newcomerBytes += by * length;
+    };
+    count(1);
     try {
       return await body();
     } finally {
-      const left = newcomerBodies.get(block)! - 1;
-      if (left > 0) newcomerBodies.set(block, left);
-      else newcomerBodies.delete(block);
+      count(-1);
+      if (held.count === 0) this.newcomerBodies.delete(block);
     }
   }
 
-  /** The signature of the headers, within the window, meant for this gateway. */
-  private signature(request: IncomingRequest): RequestSignature {
-    const { crypto, clock, fingerprint } = this.options;
+  /** What the headers say, within the window and meant for this gateway. */
+  private claim(request: IncomingRequest): Claim {
+    const { crypto, clock, fingerprint, noncesSince, subscribers, roster } = this.options;
     const header = (name: string) => request.header(name) ?? '';
-    const parsed = parseSignature(header('signature-input'), header('signature'));
-    if (parsed === undefined) throw new Refusal('bad-signature');
-    if (Math.abs(parsed.created - seconds(clock)) > SIGNATURE_WINDOW_SECONDS) throw new Refusal('clock');
-    const gateway = header('porchlight-gateway');
+    const signature = parseSignature(header('signature-input'), header('signature'));
+    if (signature === undefined) throw new Refusal('bad-signature');
+    const { created, publicKey } = signature;
+    const isOutside = Math.abs(created - seconds(clock)) > SIGNATURE_WINDOW_SECONDS;
+    if (isOutside || created < noncesSince) throw new Refusal('clock');
     // Before the signature, which costs more than all the rest.
-    if (gateway !== fingerprint) throw new Refusal('bad-signature');
-    const signed = verifySignature(crypto, parsed, {
+    if (header('porchlight-gateway') !== fingerprint) throw new Refusal('bad-signature');
+    const tag = subscriberTag(crypto, publicKey);
+    const signer = { tag, tagText: latin1(tag), block: request.block };
+    const isNewcomer = !subscribers.has(signer.tagText) && roster.find(signer.tagText) === undefined;
+    return { signature, signer, isNewcomer };
+  }
+
+  private verify(request: IncomingRequest, signature: RequestSignature): void {
+    const { crypto, fingerprint } = this.options;
+    const header = (name: string) => request.header(name) ?? '';
+    const signed = verifySignature(crypto, signature, {
       method: request.method,
       authority: header('host').toLowerCase().replace(/:443$/, ''),
       path: request.path,
       query: request.query === '' ? '?' : request.query,
       contentType: header('content-type'),
       contentDigest: header('content-digest'),
-      gateway,
+      gateway: fingerprint,
     });
     if (!signed) throw new Refusal('bad-signature');
-    return parsed;
   }
 
-  private signer({ publicKey }: RequestSignature): Signer {
-    const tag = subscriberTag(this.options.crypto, publicKey);
-    const tagText = latin1(tag);
-    const { listed } = this.options;
-    if (listed !== undefined && !listed.has(tagText)) throw new Refusal('not-listed');
-    return { tag, tagText };
-  }
-
-  /** Nonce, rate and concurrency; on return the request counts as running. */
-  private enter(signature: RequestSignature, signer: Signer, length: number): Account {
-    const { subscribers, nonces, clock, listed } = this.options;
+  /** Judged only when the signature is good, so that nobody else can ask who is on the list. */
+  private account({ tagText }: Signer): Account {
+    const { subscribers, roster } = this.options;
+    if (!roster.admits(tagText)) throw new Refusal('not-listed');
     // The operator's list is as good as a proven device.
-    const account = listed ? subscribers.establish(signer.tagText) : subscribers.account(signer.tagText);
-    const now = clock.monotonic();
-    const known = nonces.add(signer.tag, signature.nonce, account.nonces, now);
-    if (known === 'seen') throw new Refusal('replay');
-    if (known === 'full') throw new Refusal('rate', SIGNATURE_WINDOW_SECONDS);
-    if (this.bytes + length > MAX_BODY_BYTES) throw new Refusal('unavailable', 1);
-    const wait = account.enter(Math.max(1, Math.ceil(length / FRAME_SIZE)), now);
-    if (wait > 0) throw new Refusal('rate', wait);
-    return account;
+    return roster.find(tagText) ? subscribers.establish(tagText) : subscribers.account(tagText);
   }
+
+  private get now(): number {
+    return this.options.clock.monotonic();
+  }
+
+  /** Rate and concurrency; on return the request counts as running. */
+  private enter(account: Account, { tagText }: Signer, length: number): void {
+    if (this.bytes + length > MAX_BODY_BYTES) throw new Refusal('unavailable', 1);
+    const frames = Math.max(1, Math.ceil(length / FRAME_SIZE));
+    const wait = account.enter(frames, this.now, this.options.roster.find(tagText));
+    if (wait > 0) throw new Refusal('rate', wait);
+  }
+}
+
+function judge(nonce: NonceAnswer): void {
+  if (nonce === 'seen') throw new Refusal('replay');
+  if (nonce === 'full') throw new Refusal('rate', SIGNATURE_WINDOW_SECONDS);
 }
 
 /** Content-Length of a body of this version; every body has one. */

@@ -7,7 +7,6 @@ import { createServer as createTlsServer } from 'node:https';
 import type { AddressInfo, Socket } from 'node:net';
 import { getRequestListener } from '@hono/node-server';
 import { PROBLEM_TYPE, problemBody } from '../../../shared/relay/problem.js';
-import { addressBlock } from '../../../shared/run/address-block.js';
 import { systemClock } from '../../../shared/run/clock.js';
 import type { ListenAddress } from '../../../shared/run/listen.js';
 import type { MetricHandles } from '../../../shared/run/metrics.js';
@@ -40,6 +39,8 @@ export interface ListenerOptions {
   /** PEM texts; without them plain HTTP. */
   readonly tls: { readonly cert: string; readonly key: Buffer } | undefined;
   readonly addresses: Addresses;
+  /** The block that a connection counts in. */
+  readonly blockOf: (remote: string | undefined) => string;
   readonly metrics: MetricHandles<typeof gatewayMetrics>;
   readonly fetch: Parameters<typeof getRequestListener>[0];
   readonly deadlines?: ListenerDeadlines;
@@ -58,6 +59,10 @@ export async function startListener(options: ListenerOptions): Promise<Listener>
   const sockets = new Set<Socket>();
   const answering = new Answering(server);
   server.on('connection', (socket: Socket) => admit(options, socket, sockets));
+  // Not TLS, or a handshake that stalled or failed: a check that failed.
+  server.on('tlsClientError', (_, { remoteAddress }: Socket) => {
+    if (remoteAddress !== undefined) options.addresses.failed(options.blockOf(remoteAddress));
+  });
   const { host, port } = options.listen;
   await new Promise<void>((resolve, reject) => {
     server.once('error', reject);
@@ -126,8 +131,8 @@ function makeServer({ tls, fetch, deadlines = DEADLINES }: ListenerOptions): Ser
   return createTlsServer({ ...limits, ...secure, ALPNProtocols: ['http/1.1'] }, handle);
 }
 
-function admit({ addresses, metrics }: ListenerOptions, socket: Socket, open: Set<Socket>): void {
-  const block = addressBlock(socket.remoteAddress);
+function admit({ addresses, blockOf, metrics }: ListenerOptions, socket: Socket, open: Set<Socket>): void {
+  const block = blockOf(socket.remoteAddress);
   if (!addresses.enter(block)) {
     metrics.connections_refused_total.inc();
     socket.destroy();

@@ -10,32 +10,36 @@ import { CAPABILITY_SIZE, decodeBatch } from '../../../shared/relay/batch.js';
 import { CONTENT_TYPE, PATHS } from '../../../shared/relay/constants.js';
 import { PROBLEM_TYPE, PROBLEMS, type ProblemCode, problemBody } from '../../../shared/relay/problem.js';
 import { CODE_SIZE } from '../../../shared/relay/verification.js';
-import { addressBlock } from '../../../shared/run/address-block.js';
 import type { Clock } from '../../../shared/run/clock.js';
 import type { Log } from '../../../shared/run/log.js';
 import type { MetricHandles } from '../../../shared/run/metrics.js';
 import type { Capabilities } from '../capabilities/capabilities.js';
+import type { Revoking } from '../capabilities/revoking.js';
 import type { Addresses } from '../limits/addresses.js';
 import type { Subscribers } from '../limits/subscribers.js';
 import type { EndpointName, gatewayMetrics } from '../metrics.js';
 import type { Pusher } from '../push/pusher.js';
 import { type Admission, type Admitted, Refusal } from './admission.js';
 import { AnswerStream } from './answer-stream.js';
+import type { ClientAddresses } from './client-address.js';
 
 export interface RoutesOptions {
   readonly clock: Clock;
   readonly log: Log;
   readonly metrics: MetricHandles<typeof gatewayMetrics>;
   readonly addresses: Addresses;
+  readonly clients: ClientAddresses;
   readonly admission: Admission;
   readonly capabilities: Capabilities;
+  readonly revoking: Revoking;
   readonly subscribers: Subscribers;
   readonly pusher: Pusher;
   /** The signed statement. Throws where it can't be made. */
   readonly statement: () => string;
 }
 
-type Env = { Bindings: Partial<HttpBindings> };
+/** `pool`: the common pool that all requests of a listener belong to. */
+type Env = { Bindings: Partial<HttpBindings> & { readonly pool?: string } };
 type Call = (admitted: Admitted) => Uint8Array | ProblemCode;
 
 export function createRoutes(options: RoutesOptions): Hono<Env> {
@@ -49,6 +53,7 @@ export function createRoutes(options: RoutesOptions): Hono<Env> {
   post(PATHS.capabilities, 'capabilities', ({ body, signer }) => capabilities.exchange(body, signer.tag));
   post(PATHS.prove, 'prove', (admitted) => prove(options, admitted));
   post(PATHS.renew, 'renew', ({ body, signer }) => capabilities.renew(body, signer.tag));
+  app.post(PATHS.revoke, (c) => answering(options, c, 'revoke', () => revoke(options, c)));
   app.post(PATHS.push, (c) => answering(options, c, 'push', () => push(options, c)));
   app.notFound((c) => c.body(null, 404));
   app.onError((_, c) => {
@@ -80,7 +85,7 @@ async function answering(
 }
 
 function statement(options: RoutesOptions, c: Context<Env>): Response {
-  const blocked = options.addresses.blockedSeconds(blockOf(c));
+  const blocked = options.addresses.blockedSeconds(blockOf(options, c));
   if (blocked > 0) throw new Refusal('rate', blocked);
   return c.body(options.statement(), 200, headers(options, 'application/json'));
 }
@@ -105,6 +110,19 @@ function prove(options: RoutesOptions, { body, signer }: Admitted): Uint8Array |
   const answer = options.capabilities.prove(capability, body.subarray(CAPABILITY_SIZE), signer.tag);
   if (typeof answer !== 'string') options.subscribers.establish(signer.tagText);
   return answer;
+}
+
+/** capability[256], or the owner's sealed revocation[293]. */
+async function revoke(options: RoutesOptions, c: Context<Env>): Promise<Response> {
+  const { body, signer, leave } = await admit(options, c);
+  try {
+    const refusal = await options.revoking.revoke(body, signer);
+    if (refusal !== undefined) throw new Refusal(refusal.code, refusal.retryAfter);
+    return c.body(null, 204, headers(options, CONTENT_TYPE));
+  } finally {
+    wipe(body);
+    leave();
+  }
 }
 
 async function push(options: RoutesOptions, c: Context<Env>): Promise<Response> {
@@ -134,12 +152,13 @@ function admit(options: RoutesOptions, c: Context<Env>): Promise<Admitted> {
     query: url.search,
     header: (name) => c.req.header(name),
     body: async () => new Uint8Array(await c.req.arrayBuffer()),
-    block: blockOf(c),
+    block: blockOf(options, c),
   });
 }
 
 /** Requests without a socket, as in tests, count as loopback. */
-const blockOf = (c: Context<Env>): string => addressBlock(c.env?.incoming?.socket.remoteAddress);
+const blockOf = ({ clients }: RoutesOptions, c: Context<Env>): string =>
+  c.env?.pool ?? clients.blockOf(c.env?.incoming?.socket.remoteAddress, c.req.header('x-forwarded-for'));
 
 function problem(options: RoutesOptions, c: Context<Env>, code: ProblemCode, retryAfter?: number): Response {
   return c.body(problemBody(code), PROBLEMS[code].status, {

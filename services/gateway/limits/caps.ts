@@ -59,9 +59,36 @@ export const DEVICE_CAP_SECONDS: Readonly<Record<FrameKind, number>> = {
   verification: 1200,
 };
 
-/** Verification pushes of strangers to one device, all subscribers together: one per 20 minutes and 6 a day. */
+/**
+ * Verification pushes of strangers to one device, all subscribers together: one per 20 minutes and 6 a day. Three at
+ * once and three a day, so that no 24 hours hold more than six, wherever they begin.
+ */
 export const STRANGER_BUCKETS: readonly Bucket[] = [
   column(0, { periodMs: 20 * 60_000, burst: 1 }),
-  column(1, perDay(6)),
+  column(1, perDay(3)),
 ];
 export const STRANGER_COLUMNS = 2;
+
+/** The buckets of all tables. */
+export interface Caps {
+  readonly own: Readonly<Record<FrameKind, readonly Bucket[]>>;
+  readonly device: Readonly<Record<FrameKind, readonly Bucket[]>>;
+  readonly strangers: readonly Bucket[];
+}
+
+/** What one of several gateways may let through while they can't count together: an nth, but one at once. */
+export function capsOfShare(gateways: number): Caps {
+  const part = ({ periodMs, burst }: Limit): Limit => ({
+    periodMs: periodMs * gateways,
+    burst: Math.max(1, Math.floor(burst / gateways)),
+  });
+  const parts = (buckets: readonly Bucket[]): Bucket[] =>
+    buckets.map(({ column, limit }) => ({ column, limit: part(limit) }));
+  const ofKinds = (kinds: Caps['own']): Caps['own'] => ({
+    check: parts(kinds.check),
+    alert: parts(kinds.alert),
+    message: parts(kinds.message),
+    verification: parts(kinds.verification),
+  });
+  return { own: ofKinds(OWN_BUCKETS), device: ofKinds(DEVICE_BUCKETS), strangers: parts(STRANGER_BUCKETS) };
+}

@@ -10,13 +10,11 @@ import type { Clock } from '../../../shared/run/clock.js';
 import type { OpenCapability } from '../capabilities/capability.js';
 import { BucketTable } from './bucket-table.js';
 import {
-  type Bucket,
-  DEVICE_BUCKETS,
+  type Caps,
+  capsOfShare,
   DEVICE_CAP_SECONDS,
   DEVICE_COLUMNS,
-  OWN_BUCKETS,
   OWN_COLUMNS,
-  STRANGER_BUCKETS,
   STRANGER_COLUMNS,
 } from './caps.js';
 
@@ -56,16 +54,20 @@ export interface DeviceLimitsOptions {
   readonly capacity: number;
   /** Whether devices of the environment `test` are limited too; they are nobody's phones. */
   readonly limitsTest?: boolean;
+  /** How many gateways these limits are divided among; 1 unless given. */
+  readonly gateways?: number;
 }
 
 export class DeviceLimits {
   private readonly options: DeviceLimitsOptions;
+  private readonly caps: Caps;
   private today: Day;
   private yesterday: Day;
   private begun: number;
 
   constructor(options: DeviceLimitsOptions) {
     this.options = options;
+    this.caps = capsOfShare(options.gateways ?? 1);
     this.begun = options.clock.monotonic();
     this.today = this.newDay();
     this.yesterday = this.newDay();
@@ -98,20 +100,20 @@ export class DeviceLimits {
     const own = this.row('own', open, hash + latin1(open.subscriberTag), now, onNew);
     const device = this.row('device', open, hash, now);
     if (own === undefined || device === undefined) return FULL;
-    const wait = this.today.own.wait(own, OWN_BUCKETS[kind], now);
+    const wait = this.today.own.wait(own, this.caps.own[kind], now);
     if (wait > 0) return { reason: 'budget', afterSeconds: Math.ceil(wait / 1000) };
-    if (this.today.device.wait(device, DEVICE_BUCKETS[kind], now) > 0) {
+    if (this.today.device.wait(device, this.caps.device[kind], now) > 0) {
       return { reason: 'device', afterSeconds: DEVICE_CAP_SECONDS[kind] };
     }
-    this.today.own.take(own, OWN_BUCKETS[kind], now);
-    this.today.device.take(device, DEVICE_BUCKETS[kind], now);
+    this.today.own.take(own, this.caps.own[kind], now);
+    this.today.device.take(device, this.caps.device[kind], now);
     return undefined;
   }
 
   private takeStranger(open: OpenCapability, hash: string, now: number): DeviceRefusal | undefined {
     const row = this.row('strangers', open, hash, now);
     if (row === undefined) return FULL;
-    const buckets: readonly Bucket[] = STRANGER_BUCKETS;
+    const buckets = this.caps.strangers;
     const wait = this.today.strangers.wait(row, buckets, now);
     if (wait > 0) return { reason: 'device', afterSeconds: Math.ceil(wait / 1000) };
     this.today.strangers.take(row, buckets, now);

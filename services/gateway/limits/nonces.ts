@@ -33,7 +33,17 @@ export class NonceQuota {
   }
 }
 
-export class Nonces {
+/** A nonce is not seen before; it was seen; there is no room to remember it. */
+export type NonceAnswer = 'new' | 'seen' | 'full';
+
+export interface NonceMemory {
+  /** Nonces remembered here. */
+  readonly size: number;
+  /** Remembers a nonce; at once where this process alone decides. `now`: monotonic ms. */
+  add(signer: Bytes, nonce: Bytes, quota: NonceQuota, now: number): NonceAnswer | Promise<NonceAnswer>;
+}
+
+export class Nonces implements NonceMemory {
   private readonly capacity: number;
   private current = new Set<string>();
   private previous = new Set<string>();
@@ -47,8 +57,7 @@ export class Nonces {
     return this.current.size + this.previous.size;
   }
 
-  /** Remembers a nonce; `seen` where it was there, `full` where there is no room. `now`: monotonic ms. */
-  add(signer: Bytes, nonce: Bytes, quota: NonceQuota, now: number): 'new' | 'seen' | 'full' {
+  add(signer: Bytes, nonce: Bytes, quota: NonceQuota, now: number): NonceAnswer {
     this.turnTo(Math.floor(now / TURN_MS));
     const key = latin1(signer) + latin1(nonce);
     if (this.current.has(key) || this.previous.has(key)) return 'seen';

@@ -4,7 +4,7 @@
  * newcomers never displace those who have some.
  */
 import type { Clock } from '../../../shared/run/clock.js';
-import { after, waitMs } from './gcra.js';
+import { after, type Limit, waitMs } from './gcra.js';
 import { NonceQuota } from './nonces.js';
 
 const DAY_MS = 24 * 3_600_000;
@@ -23,6 +23,14 @@ export interface SubscribersOptions {
   readonly requests: number;
   readonly newcomerRequests: number;
   readonly nonces: number;
+}
+
+/** What the operator said of one subscriber, in place of what holds for everybody. */
+export interface OperatorsWord {
+  /** Frames a second, at least 1. */
+  readonly rate?: number | undefined;
+  /** Requests running at once. */
+  readonly requests?: number | undefined;
 }
 
 /** One subscriber's allowance, or the one that all newcomers share. */
@@ -55,15 +63,17 @@ export class Account {
     this.devicesToday++;
   }
 
+  /** Proven devices that it has woken, today or yesterday. */
+  get devices(): number {
+    return Math.max(this.devicesToday, this.devicesBefore);
+  }
+
   /** Begins a request of `cost` frames; 0 = go (then call `leave`), else seconds to wait. */
-  enter(cost: number, now: number): number {
-    this.turn(now);
-    const devices = Math.max(this.devicesToday, this.devicesBefore);
-    const burst = this.rate * BURST_SECONDS + devices * BURST_PER_DEVICE;
-    const limit = { periodMs: 1000 / (this.rate + devices), burst };
-    const wait = waitMs(this.tat, now, limit, Math.min(cost, burst));
+  enter(cost: number, now: number, said: OperatorsWord = {}): number {
+    const limit = this.limit(now, said);
+    const wait = waitMs(this.tat, now, limit, Math.min(cost, limit.burst));
     if (wait > 0) return Math.ceil(wait / 1000);
-    if (this.running >= this.requests) return 1;
+    if (this.running >= (said.requests ?? this.requests)) return 1;
     this.tat = after(this.tat, now, limit, cost);
     this.running++;
     return 0;
@@ -71,6 +81,20 @@ export class Account {
 
   leave(): void {
     this.running--;
+  }
+
+  /** Seconds until a request of one frame would be let in; 0 = now. Changes nothing but the day. */
+  wait(now: number): number {
+    return Math.ceil(waitMs(this.tat, now, this.limit(now, {})) / 1000);
+  }
+
+  /** Grows with the devices, unless the operator has said how much it is. */
+  private limit(now: number, { rate }: OperatorsWord): Limit {
+    this.turn(now);
+    const { devices } = this;
+    if (rate !== undefined) return { periodMs: 1000 / rate, burst: rate * BURST_SECONDS };
+    const burst = this.rate * BURST_SECONDS + devices * BURST_PER_DEVICE;
+    return { periodMs: 1000 / (this.rate + devices), burst };
   }
 
   private turn(now: number): void {
@@ -98,6 +122,16 @@ export class Subscribers {
     return this.accounts.size;
   }
 
+  /** Whether a subscriber has an account of its own; a question that leaves no trace. */
+  has(tag: string): boolean {
+    return this.accounts.has(tag);
+  }
+
+  /** Proven devices of a subscriber, as far as they were woken lately. */
+  devices(tag: string): number {
+    return this.accounts.get(tag)?.devices ?? 0;
+  }
+
   /** The account of a subscriber's tag: its own, or the newcomers'. */
   account(tag: string): Account {
     const account = this.accounts.get(tag);
@@ -106,6 +140,11 @@ export class Subscribers {
     this.accounts.delete(tag);
     this.accounts.set(tag, account);
     return account;
+  }
+
+  /** Seconds until newcomers may ask again; 0 = now. */
+  newcomersWait(now: number): number {
+    return this.newcomers.wait(now);
   }
 
   /** Gives a subscriber with a proven device (or on the operator's list) an account of its own. */

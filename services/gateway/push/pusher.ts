@@ -1,22 +1,25 @@
 /**
  * The way of one frame: known id, capability, first-contact stop, device limits, rendering, Apple, outcome. Runs
- * without waiting up to the APNs engine. The device token is in memory in clear from opening to Apple's answer.
+ * without waiting up to the APNs engine, except where the gate asks other gateways. The device token is in memory in
+ * clear from opening to Apple's answer.
  */
 import type { Crypto } from '../../../shared/crypto/crypto.js';
 import { latin1, wipe } from '../../../shared/encoding/bytes.js';
 import { DecodeError } from '../../../shared/encoding/reader.js';
-import type { Frame, FrameKind, Outcome } from '../../../shared/relay/batch.js';
+import type { Frame, Outcome } from '../../../shared/relay/batch.js';
 import { type Clock, seconds } from '../../../shared/run/clock.js';
 import type { Log } from '../../../shared/run/log.js';
 import type { MetricHandles } from '../../../shared/run/metrics.js';
 import type { ApnsEngine, ApnsPush, ApnsResult } from '../apns/engine.js';
-import type { Apps } from '../apps.js';
+import type { App, Apps } from '../apps.js';
 import type { Capabilities } from '../capabilities/capabilities.js';
 import type { OpenCapability } from '../capabilities/capability.js';
-import type { DeviceLimits } from '../limits/devices.js';
-import type { FirstContacts } from '../limits/first-contacts.js';
+import type { Revocations } from '../capabilities/revocations.js';
+import type { Contact, FirstContacts } from '../limits/first-contacts.js';
+import type { FrameGate, GateAnswer } from '../limits/frame-gate.js';
 import type { Subscribers } from '../limits/subscribers.js';
 import type { gatewayMetrics, Milestone } from '../metrics.js';
+import { BREAKER_OPEN, type Doubts, type Judge } from './doubts.js';
 import { FrameIds } from './frame-ids.js';
 import { later, MALFORMED, outcomeOf, PROVIDER_DOWN, refused } from './outcomes.js';
 import { limitedAs, renderPush } from './rendering.js';
@@ -26,6 +29,18 @@ export interface Signer {
   /** SHA-256(raw public key)[0..16], as bytes and one character a byte. */
   readonly tag: Uint8Array;
   readonly tagText: string;
+  /** Address block that the request came from. */
+  readonly block: string;
+}
+
+type Finish = (outcome: Outcome) => void;
+
+/** A frame whose capability is open; whoever ends it wipes that. */
+interface Way {
+  readonly frame: Frame;
+  readonly open: OpenCapability;
+  readonly signer: Signer;
+  readonly finish: Finish;
 }
 
 export interface PusherOptions {
@@ -35,13 +50,20 @@ export interface PusherOptions {
   readonly metrics: MetricHandles<typeof gatewayMetrics>;
   readonly apps: Apps;
   readonly capabilities: Capabilities;
-  readonly devices: DeviceLimits;
+  readonly revocations: Pick<Revocations, 'refusedByApple'>;
+  readonly gate: FrameGate;
   readonly subscribers: Subscribers;
   readonly firstContacts: FirstContacts;
+  readonly doubts: Doubts;
   readonly engine: ApnsEngine;
   /** Frame ids kept for established subscribers; newcomers have a tenth of that, apart. */
   readonly frameIds: number;
 }
+
+const NO_CONTACT: Contact = { answered: () => {} };
+
+const wordOf = ({ kind }: ApnsResult): Parameters<Contact['answered']>[0] =>
+  kind === 'accepted' ? 'accepted' : kind === 'dead' ? 'refused' : undefined;
 
 export class Pusher {
   private readonly options: PusherOptions;
@@ -81,71 +103,132 @@ export class Pusher {
     }
   }
 
-  private run(frame: Frame, signer: Signer, finish: (outcome: Outcome) => void): void {
+  private run(frame: Frame, signer: Signer, finish: Finish): void {
     const open = this.options.capabilities.open(frame.capability, signer.tag);
     if (typeof open === 'string') {
       finish(refused(open));
       return;
     }
-    const push = this.prepared(frame, open, signer);
-    if ('kind' in push) {
-      wipe(open.plaintext);
-      finish(push);
+    const way: Way = { frame, open, signer, finish };
+    this.guarded(way, () => this.ask(way));
+  }
+
+  /** Does a step; where it fails, the frame ends and no token is left behind. */
+  private guarded(way: Way, step: () => void): void {
+    try {
+      step();
+    } catch {
+      // For example a key folder that can't be read: without an outcome the request would never end.
+      this.options.log.error('push failed', { kind: way.frame.kind });
+      this.end(way, PROVIDER_DOWN);
+    }
+  }
+
+  private end({ open, finish }: Way, outcome: Outcome): void {
+    wipe(open.plaintext);
+    finish(outcome);
+  }
+
+  /** First-contact stop and breakers, then the gate. */
+  private ask(way: Way): void {
+    const { frame, open, signer } = way;
+    const { apps, gate, subscribers, clock } = this.options;
+    const app = apps.find(open.appTag, open.environment);
+    const ended = app === undefined ? MALFORMED : this.stopped(way, app);
+    if (ended !== undefined) {
+      this.end(way, ended);
       return;
     }
-    this.reached('admitted');
-    this.options.log.debug('push sent', { kind: frame.kind });
-    const since = this.options.clock.monotonic();
-    this.options.engine.send(push).then(
-      (result) => {
-        this.answered(result, since);
-        finish(this.conclude(result, open, signer));
-      },
-      () => finish(this.conclude({ kind: 'unavailable', reason: 'provider-down' }, open, signer)),
-    );
+    const onNew = () => subscribers.establish(signer.tagText).sawDevice(clock.monotonic());
+    const asked = { id: frame.id, open, kind: limitedAs(frame, app!), onNew };
+    gate.pass(asked, (answer) => this.goOn(way, app!, answer));
   }
 
-  /** The same as `prepare`; a failure leaves no token behind. */
-  private prepared(frame: Frame, open: OpenCapability, signer: Signer): ApnsPush | Outcome {
-    try {
-      return this.prepare(frame, open, signer);
-    } catch (error) {
-      wipe(open.plaintext);
-      throw error;
+  /** A stranger gets verification pushes to a device and nothing else (relay.md §5), and not without end. */
+  private stopped({ frame, open, signer }: Way, { topic }: App): Outcome | undefined {
+    const { doubts, firstContacts } = this.options;
+    if (!open.proven && frame.kind !== 'verification') return MALFORMED;
+    const refusal = doubts.refusal({ ...open, topic });
+    if (refusal !== undefined) return outcomeOf(refusal, open.proven);
+    const wait = open.proven ? 0 : firstContacts.wait(signer);
+    return wait > 0 ? later('budget', wait) : undefined;
+  }
+
+  /** Renders and sends what the gate let through. */
+  private goOn(way: Way, app: App, answer: GateAnswer): void {
+    if (typeof answer !== 'function') {
+      this.end(way, answer);
+      return;
     }
+    const { finish } = way;
+    const told: Way = {
+      ...way,
+      finish: (outcome) => {
+        answer(outcome);
+        finish(outcome);
+      },
+    };
+    this.guarded(told, () => {
+      const push = this.rendered(told, app);
+      if ('kind' in push) this.end(told, push);
+      else this.send(told, push);
+    });
   }
 
-  /** Everything between the opened capability and Apple; an outcome where the frame ends here. */
-  private prepare(frame: Frame, open: OpenCapability, signer: Signer): ApnsPush | Outcome {
-    const { crypto, clock, apps, capabilities } = this.options;
-    const app = apps.find(open.appTag, open.environment);
-    // A stranger gets verification pushes to a device, and nothing else (relay.md §5).
-    if (app === undefined || (!open.proven && frame.kind !== 'verification')) return MALFORMED;
-    const limited = this.limit(limitedAs(frame, app), open, signer);
-    if (limited !== undefined) return limited;
+  /** The push; an outcome where it can't be made. */
+  private rendered({ frame, open }: Way, app: App): ApnsPush | Outcome {
+    const { crypto, clock, capabilities, log } = this.options;
     try {
       return renderPush(crypto, frame, open, app, () => capabilities.draw(open), seconds(clock));
     } catch (error) {
       if (error instanceof DecodeError) return MALFORMED;
-      this.options.log.error('push cannot be made', { kind: frame.kind });
+      log.error('push cannot be made', { kind: frame.kind });
       return PROVIDER_DOWN;
     }
   }
 
-  private limit(kind: FrameKind, open: OpenCapability, signer: Signer): Outcome | undefined {
-    const { devices, firstContacts, subscribers, clock } = this.options;
-    const stopped = open.proven ? 0 : firstContacts.stoppedSeconds(signer.tagText);
-    if (stopped > 0) return later('budget', stopped);
-    const onNew = () => subscribers.establish(signer.tagText).sawDevice(clock.monotonic());
-    const refusal = devices.take(open, kind, onNew);
-    return refusal && later(refusal.reason, refusal.afterSeconds);
+  /** The places that a push needs are taken last, so that nothing that ends before holds one. */
+  private send(way: Way, push: ApnsPush): void {
+    const { doubts, firstContacts } = this.options;
+    const { open, signer } = way;
+    const contact = open.proven ? NO_CONTACT : firstContacts.begin(signer);
+    if (typeof contact === 'number') {
+      this.end(way, later('budget', contact));
+      return;
+    }
+    const judge = doubts.enter({ ...push, proven: open.proven }, signer.tagText);
+    if (judge === undefined) {
+      contact.answered(undefined);
+      this.end(way, outcomeOf(BREAKER_OPEN, open.proven));
+      return;
+    }
+    this.sendTo(way, push, (result) => {
+      contact.answered(wordOf(result));
+      if (open.proven && result.kind === 'accepted') firstContacts.accepted();
+      return judge(result);
+    });
   }
 
-  private conclude(result: ApnsResult, open: OpenCapability, signer: Signer): Outcome {
-    const { firstContacts, log } = this.options;
-    if (!open.proven && (result.kind === 'accepted' || result.kind === 'dead')) {
-      firstContacts.answered(signer.tagText, result.kind === 'dead');
-    }
+  private sendTo({ frame, open, finish }: Way, push: ApnsPush, judge: Judge): void {
+    this.reached('admitted');
+    this.options.log.debug('push sent', { kind: frame.kind });
+    const { clock } = this.options;
+    const since = clock.monotonic();
+    const sentAt = seconds(clock);
+    this.options.engine.send(push).then(
+      (result) => {
+        this.answered(result, since);
+        finish(this.conclude(judge(result), open, sentAt));
+      },
+      () => finish(this.conclude(judge({ kind: 'unavailable', reason: 'provider-down' }), open, sentAt)),
+    );
+  }
+
+  /** @param sentAt Unix seconds */
+  private conclude(result: ApnsResult, open: OpenCapability, sentAt: number): Outcome {
+    const { log, revocations } = this.options;
+    // Only of proven devices: a stranger's refusals change nothing (relay.md §6, "Revoked").
+    if (open.proven && result.kind === 'dead') revocations.refusedByApple(open, result.at ?? sentAt);
     if (result.kind === 'rejected') log.error('Apple takes no such push', { reason: result.reason });
     const outcome = outcomeOf(result, open.proven);
     const capability = result.kind === 'accepted' ? this.renewal(open) : undefined;

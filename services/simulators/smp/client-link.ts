@@ -3,13 +3,8 @@ import { X509Certificate } from 'node:crypto';
 import { connect, type TLSSocket } from 'node:tls';
 import type { Crypto } from '../../../shared/crypto/crypto.js';
 import { type Bytes, sameBytes } from '../../../shared/encoding/bytes.js';
-import {
-  BlockCipher,
-  type BlockCodec,
-  BlockReader,
-  encryptsBlocks,
-  plainBlocks,
-} from '../../../shared/smp/block.js';
+import type { Clock } from '../../../shared/run/clock.js';
+import { BlockCipher, BlockReader, encryptsBlocks, plainBlocks } from '../../../shared/smp/block.js';
 import { agreedVersion, SMP_ALPN, SMP_VERSIONS, type VersionRange } from '../../../shared/smp/constants.js';
 import {
   decodeServerHello,
@@ -17,12 +12,14 @@ import {
   openSignedKey,
   type SmpServerHello,
 } from '../../../shared/smp/handshake.js';
-import type { RequestSession } from '../../../shared/smp/request-block.js';
 import { smpSession } from '../../../shared/smp/transmission.js';
+import type { UserLink } from '../../subscriber/probe/smp-user.js';
 import { certificateKey } from './identity.js';
 
 export interface SmpDialOptions {
   readonly crypto: Crypto;
+  /** For the deadlines of answers; the system's unless given. */
+  readonly clock?: Clock;
   readonly host: string;
   readonly port: number;
   readonly keyHash: Bytes;
@@ -33,26 +30,18 @@ export interface SmpDialOptions {
   readonly sendsKey?: boolean;
 }
 
-export interface ClientLink {
-  readonly socket: TLSSocket;
-  readonly reader: BlockReader;
-  readonly version: number;
-  readonly session: RequestSession;
-  readonly codec: BlockCodec;
-}
-
 /** The server is not the one that was asked for, or speaks no version that we do. */
 export class SmpHandshakeError extends Error {
   override readonly name = 'SmpHandshakeError';
 }
 
 /** Rejects with `SmpHandshakeError`, `DecodeError` or the network's error. */
-export async function openLink(options: SmpDialOptions): Promise<ClientLink> {
+export async function openLink(options: SmpDialOptions): Promise<UserLink> {
   const socket = await dial(options);
   try {
     const reader = new BlockReader();
     const hello = decodeServerHello(plainBlocks().open(await firstBlock(socket, reader)));
-    return { socket, reader, ...shakeHands(socket, hello, options) };
+    return { transport: transport(socket, reader), ...shakeHands(socket, hello, options) };
   } catch (error) {
     socket.destroy();
     throw error;
@@ -66,8 +55,8 @@ function dial({ host, port, alpn = true }: SmpDialOptions): Promise<TLSSocket> {
       port,
       servername: '', // no SNI (guide B.4)
       rejectUnauthorized: false, // `provenKey` judges
-      minVersion: 'TLSv1.3',
-      ciphers: 'TLS_CHACHA20_POLY1305_SHA256',
+      minVersion: 'TLSv1.2',
+      ciphers: 'TLS_CHACHA20_POLY1305_SHA256:ECDHE-ECDSA-CHACHA20-POLY1305',
       sigalgs: 'ed448:ed25519',
       ecdhCurve: 'X448:X25519',
       ...(alpn && { ALPNProtocols: [SMP_ALPN] }),
@@ -96,24 +85,39 @@ function firstBlock(socket: TLSSocket, reader: BlockReader): Promise<Uint8Array>
   });
 }
 
+/** Blocks both ways, once the first has been read. */
+function transport(socket: TLSSocket, reader: BlockReader): UserLink['transport'] {
+  return {
+    listen({ block, closed }) {
+      socket.on('data', (chunk: Bytes) => {
+        for (const one of reader.push(chunk)) block(one);
+      });
+      socket.on('close', closed);
+      socket.resume();
+    },
+    send: (block) => socket.write(block),
+    close: () => void socket.destroy(),
+  };
+}
+
 function shakeHands(
   socket: TLSSocket,
   hello: SmpServerHello,
   { crypto, keyHash, versions = SMP_VERSIONS, sendsKey = true }: SmpDialOptions,
-): Pick<ClientLink, 'version' | 'session' | 'codec'> {
+): Omit<UserLink, 'transport'> {
   const sessionId = Uint8Array.from(socket.getFinished() ?? []);
   if (!sameBytes(hello.sessionId, sessionId)) throw new SmpHandshakeError('other session');
   const version = agreedVersion(hello.versions, versions);
   if (version === undefined) throw new SmpHandshakeError('no common version');
-  const sessionServerKey = provenKey(crypto, socket, hello, keyHash);
-  const own = sessionServerKey && sendsKey ? crypto.x25519KeyPair() : undefined;
+  const serverKey = provenKey(crypto, socket, hello, keyHash);
+  const own = serverKey && sendsKey ? crypto.x25519KeyPair() : undefined;
   const clientHello = encodeClientHello({ version, keyHash, ...(own && { sessionKey: own.publicKey }) });
   socket.write(plainBlocks().seal(clientHello));
-  const encrypted = own && sessionServerKey && encryptsBlocks(version, true, false);
-  const codec = encrypted
-    ? new BlockCipher(crypto, 'client', sessionId, crypto.x25519(own.privateKey, sessionServerKey))
+  const encrypted = own && serverKey && encryptsBlocks(version, true, false);
+  const blocks = encrypted
+    ? new BlockCipher(crypto, 'client', sessionId, crypto.x25519(own.privateKey, serverKey))
     : plainBlocks();
-  return { version, session: { ...smpSession(version, sessionId), sessionServerKey }, codec };
+  return { version, params: smpSession(version, sessionId), blocks, serverKey };
 }
 
 /** The server's session key, once its identity is proven; version 6 has none, and only TLS's chain to look at. */

@@ -1,17 +1,10 @@
-/** One client's socket: handshake (guide C, server's side), then blocks to and from its session. */
-import type { TLSSocket } from 'node:tls';
+/** One client's wire: handshake (guide C, server's side), then blocks to and from its session. */
 import { type Crypto, CryptoError, type KeyPair } from '../../../shared/crypto/crypto.js';
 import { type Bytes, sameBytes } from '../../../shared/encoding/bytes.js';
 import type { Key } from '../../../shared/encoding/keys.js';
 import { DecodeError } from '../../../shared/encoding/reader.js';
 import type { Clock, Timer } from '../../../shared/run/clock.js';
-import {
-  BlockCipher,
-  type BlockCodec,
-  BlockReader,
-  encryptsBlocks,
-  plainBlocks,
-} from '../../../shared/smp/block.js';
+import { BlockCipher, type BlockCodec, encryptsBlocks, plainBlocks } from '../../../shared/smp/block.js';
 import {
   LEGACY_SMP_VERSIONS,
   SINCE,
@@ -35,6 +28,7 @@ import type { SmpLimits, SmpTiming } from './options.js';
 import { Outbox } from './outbox.js';
 import { clientChain, type ServiceSession } from './services.js';
 import { SmpSession } from './session.js';
+import type { Wire } from './wire.js';
 
 /** What all connections of the stand-in share. */
 export interface ConnectionParts {
@@ -53,10 +47,9 @@ export interface ConnectionParts {
 }
 
 export class Connection {
-  private readonly socket: TLSSocket;
+  private readonly wire: Wire;
   private readonly parts: ConnectionParts;
   private readonly outbox: Outbox;
-  private readonly reader = new BlockReader();
   private readonly versions: VersionRange;
   /** tls-unique: the client's Finished message (guide B.5). */
   private readonly sessionId: Uint8Array;
@@ -66,25 +59,25 @@ export class Connection {
   private session: SmpSession | undefined;
   private blocks = 0;
 
-  /** @param socket with its TLS handshake done */
-  constructor(socket: TLSSocket, parts: ConnectionParts) {
-    this.socket = socket;
+  constructor(wire: Wire, parts: ConnectionParts) {
+    const { socket } = wire;
+    this.wire = wire;
     this.parts = parts;
     this.versions = socket.alpnProtocol ? parts.versions : LEGACY_SMP_VERSIONS;
     this.sessionId = Uint8Array.from(socket.getPeerFinished() ?? []);
     this.sessionKey = this.versions.max >= SINCE.serverKey ? parts.crypto.x25519KeyPair() : undefined;
     const { clock, limits, timing } = parts;
-    this.outbox = new Outbox({ socket, clock, limit: limits.sendQueue, onRoom: () => socket.resume() });
+    this.outbox = new Outbox({ wire, clock, limit: limits.sendQueue, onRoom: () => wire.resume() });
     this.deadline = clock.after(timing.handshakeMs, () => this.close());
     socket.setNoDelay(true);
-    socket.on('data', (chunk) => this.read(chunk));
+    wire.listen((block) => this.read(block));
     socket.on('error', () => {}); // 'close' follows
     socket.on('close', () => this.closed());
     this.outbox.push(plainBlocks().seal(this.hello()));
   }
 
   close(): void {
-    this.socket.destroy();
+    this.wire.socket.destroy();
   }
 
   private hello(): Uint8Array {
@@ -96,13 +89,11 @@ export class Connection {
     return encodeServerHello({ versions, sessionId, serverKey: { chain, signedKey } });
   }
 
-  private read(chunk: Bytes): void {
-    for (const block of this.reader.push(chunk)) {
-      if (this.socket.destroyed) return;
-      if (!this.session) this.shakeHands(block);
-      else this.work(this.session, block);
-    }
-    if (this.outbox.full) this.socket.pause();
+  private read(block: Bytes): void {
+    if (this.wire.socket.destroyed) return;
+    if (!this.session) this.shakeHands(block);
+    else this.work(this.session, block);
+    if (this.outbox.full) this.wire.pause();
   }
 
   private shakeHands(block: Bytes): void {
@@ -131,11 +122,11 @@ export class Connection {
 
   /** The third message: the service's id, or why it is none, and the end. */
   private accept(offered: NonNullable<SmpClientHello['service']>): ServiceSession | 'refused' {
-    const accepted = this.parts.broker.services.accept(offered, clientChain(this.socket));
+    const accepted = this.parts.broker.services.accept(offered, clientChain(this.wire.socket));
     const response = 'kind' in accepted ? { error: accepted } : { serviceId: accepted.id };
     this.outbox.push(plainBlocks().seal(encodeServiceResponse(response)));
     if (!('kind' in accepted)) return accepted;
-    this.socket.end();
+    this.wire.socket.end();
     return 'refused';
   }
 
@@ -187,7 +178,7 @@ export class Connection {
     if (fault === 'garbage') this.outbox.push(this.parts.crypto.randomBytes(SMP_BLOCK_SIZE));
     if (fault === 'stall') {
       this.outbox.stall();
-      this.socket.pause();
+      this.wire.pause();
     }
   }
 

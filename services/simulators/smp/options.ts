@@ -56,6 +56,10 @@ export interface SmpStandInOptions {
   /** Default 127.0.0.1, and any free port. */
   readonly host?: string;
   readonly port?: number;
+  /** Listens for WebSocket there as well (0: any free port), as real servers do when told to; without it nowhere. */
+  readonly webSocketPort?: number;
+  /** The newest version of TLS that it takes; default 1.3. It takes 1.2 always, as real servers do (guide B.1). */
+  readonly maxTls?: 'TLSv1.2' | 'TLSv1.3';
   /** Made anew where it is missing. */
   readonly identity?: SmpIdentity;
   readonly versions?: VersionRange;

@@ -1,6 +1,6 @@
 /** The send queue of one connection: what the socket takes at once goes, the rest waits in order, up to a limit. */
-import type { TLSSocket } from 'node:tls';
 import type { Clock, Timer } from '../../../shared/run/clock.js';
+import type { Wire } from './wire.js';
 
 interface Waiting {
   readonly block: Uint8Array;
@@ -8,7 +8,7 @@ interface Waiting {
 }
 
 export interface OutboxOptions {
-  readonly socket: TLSSocket;
+  readonly wire: Wire;
   readonly clock: Clock;
   /** Blocks that may wait; more come only from a block of commands that is already being answered. */
   readonly limit: number;
@@ -25,7 +25,7 @@ export class Outbox {
 
   constructor(options: OutboxOptions) {
     this.options = options;
-    options.socket.on('drain', () => {
+    options.wire.socket.on('drain', () => {
       this.blocked = false;
       this.flush();
     });
@@ -66,7 +66,7 @@ export class Outbox {
     const wasFull = this.full;
     let sent = 0;
     while (sent < this.waiting.length && !this.blocked && !this.stalled && !this.heldBy) {
-      this.blocked = !this.options.socket.write(this.waiting[sent++]!.block);
+      this.blocked = !this.options.wire.send(this.waiting[sent++]!.block);
     }
     this.waiting.splice(0, sent);
     if (wasFull && !this.full) this.options.onRoom();

@@ -3,7 +3,7 @@
  * losses, and with faults that can be ordered. For the demo and for tests on loopback; it keeps everything in memory.
  */
 import type { AddressInfo, Socket } from 'node:net';
-import { createServer, type Server } from 'node:tls';
+import { createServer, type Server, type TLSSocket } from 'node:tls';
 import { decodePrivateKey, ofAlgorithm } from '../../../shared/encoding/keys.js';
 import type { ServerAddress } from '../../../shared/smp/address.js';
 import { SMP_SERVER_ALPN } from '../../../shared/smp/constants.js';
@@ -15,12 +15,14 @@ import { FaultScript } from './faults.js';
 import { createSmpIdentity, type SmpIdentity, tlsCredentials } from './identity.js';
 import { SMP_LIMITS, SMP_TIMING, type SmpStandInOptions, STAND_IN_VERSIONS } from './options.js';
 import { loadState, saveState } from './state.js';
+import { bareWire, type Wire, webSocketUpgrader } from './wire.js';
 
 const LOOPBACK = '127.0.0.1';
 
 export interface SmpStandIn {
   readonly host: string;
   readonly port: number;
+  readonly webSocketPort: number | undefined;
   readonly controlPort: number | undefined;
   readonly identity: SmpIdentity;
   /** As clients name it: host, port and fingerprint. */
@@ -59,6 +61,7 @@ class StandIn implements SmpStandIn {
   readonly identity: SmpIdentity;
   readonly faults: FaultScript;
   port: number;
+  webSocketPort: number | undefined;
   control: ControlServer | undefined;
   private readonly services: boolean;
   private readonly stateFile: string | undefined;
@@ -66,7 +69,8 @@ class StandIn implements SmpStandIn {
   private readonly open = new Set<Connection>();
   /** Sockets still in their TLS handshake, too. */
   private readonly sockets = new Set<Socket>();
-  private listener: Server | undefined;
+  private readonly maxTls: 'TLSv1.2' | 'TLSv1.3';
+  private listeners: Server[] = [];
 
   constructor(options: SmpStandInOptions) {
     const { crypto, clock, host = LOOPBACK, port = 0 } = options;
@@ -75,6 +79,8 @@ class StandIn implements SmpStandIn {
     const counters = newCounters();
     this.host = host;
     this.port = port;
+    this.webSocketPort = options.webSocketPort;
+    this.maxTls = options.maxTls ?? 'TLSv1.3';
     this.services = options.services ?? true;
     this.stateFile = options.stateFile;
     this.identity = options.identity ?? createSmpIdentity(new Date(clock.now()));
@@ -125,27 +131,23 @@ class StandIn implements SmpStandIn {
   }
 
   async up(): Promise<void> {
-    if (this.listener) return;
-    const listener = this.createListener();
-    this.listener = listener;
-    await new Promise<void>((resolve, reject) => {
-      listener.once('error', reject);
-      listener.listen(this.port, this.host, resolve);
-    });
-    this.port = (listener.address() as AddressInfo).port;
+    if (this.listeners.length > 0) return;
+    this.port = await this.listen(this.port, (socket) => this.serve(bareWire(socket)));
+    if (this.webSocketPort !== undefined) {
+      const upgrader = webSocketUpgrader((wire) => this.serve(wire));
+      const upgrade = (socket: TLSSocket): void => void upgrader.emit('connection', socket);
+      this.webSocketPort = await this.listen(this.webSocketPort, upgrade);
+    }
     this.parts.broker.start();
   }
 
   async down({ graceful = true }: { readonly graceful?: boolean } = {}): Promise<void> {
-    const { listener } = this;
-    this.listener = undefined;
+    const listeners = this.listeners.splice(0);
     this.parts.broker.stop();
     if (!graceful) this.parts.broker.loseContents();
-    if (!listener) return;
-    await new Promise<void>((resolve) => {
-      listener.close(() => resolve());
-      this.dropConnections();
-    });
+    const closed = listeners.map((listener) => new Promise((resolve) => listener.close(resolve)));
+    this.dropConnections();
+    await Promise.all(closed);
   }
 
   async restart(options?: { readonly graceful?: boolean }): Promise<void> {
@@ -159,11 +161,13 @@ class StandIn implements SmpStandIn {
     if (this.stateFile) saveState(this.stateFile, this.parts.broker);
   }
 
-  private createListener(): Server {
+  /** @param secured takes sockets whose TLS handshake is done @returns the port */
+  private async listen(port: number, secured: (socket: TLSSocket) => void): Promise<number> {
     const listener = createServer({
       ...tlsCredentials(this.identity),
-      minVersion: 'TLSv1.3',
-      ciphers: 'TLS_CHACHA20_POLY1305_SHA256',
+      minVersion: 'TLSv1.2',
+      maxVersion: this.maxTls,
+      ciphers: 'TLS_CHACHA20_POLY1305_SHA256:ECDHE-ECDSA-CHACHA20-POLY1305',
       sigalgs: 'ed448:ed25519',
       ecdhCurve: 'X448:X25519',
       requestCert: this.services,
@@ -171,14 +175,21 @@ class StandIn implements SmpStandIn {
       // No extension: version 6; nothing in common: Node sends the alert that a real server sends (guide B.2).
       ALPNProtocols: [...SMP_SERVER_ALPN],
     });
+    this.listeners.push(listener);
     listener.on('connection', (socket: Socket) => this.admit(socket));
-    listener.on('secureConnection', (socket) => {
-      const connection = new Connection(socket, this.parts);
-      this.open.add(connection);
-      socket.on('close', () => this.open.delete(connection));
-    });
+    listener.on('secureConnection', secured);
     listener.on('tlsClientError', () => {}); // the socket is gone already
-    return listener;
+    await new Promise<void>((resolve, reject) => {
+      listener.once('error', reject);
+      listener.listen(port, this.host, resolve);
+    });
+    return (listener.address() as AddressInfo).port;
+  }
+
+  private serve(wire: Wire): void {
+    const connection = new Connection(wire, this.parts);
+    this.open.add(connection);
+    wire.socket.on('close', () => this.open.delete(connection));
   }
 
   private admit(socket: Socket): void {

@@ -8,7 +8,7 @@ import type { Crypto } from '../../../shared/crypto/crypto.js';
 import { secretBytes } from '../../../shared/crypto/memory.js';
 import { wipe } from '../../../shared/encoding/bytes.js';
 import { decodePrivateKey, type Key, ofAlgorithm } from '../../../shared/encoding/keys.js';
-import { readSecretFile } from '../../../shared/run/files.js';
+import { pathOf, readSecretFile } from '../../../shared/run/files.js';
 
 export interface IdentityFiles {
   readonly caCertificate: string;
@@ -35,8 +35,12 @@ export class IdentityError extends Error {
 /** Throws `IdentityError`, or `SecretFileError` where others may read the key. */
 export function loadIdentity(crypto: Crypto, files: IdentityFiles): NtfIdentity {
   const keyText = readSecretFile(files.privateKey).toString('latin1');
-  const certificates = [readText(files.certificate), readText(files.caCertificate)].join('\n');
-  return makeIdentity(crypto, certificates, keyText, files.privateKey);
+  return makeIdentity(crypto, readCertificates(files), keyText, files.privateKey);
+}
+
+/** By which clients know the server: SHA-256 of the identity certificate (32). Throws `IdentityError`. */
+export function identityHash(crypto: Crypto, files: Omit<IdentityFiles, 'privateKey'>): Uint8Array {
+  return crypto.sha256(checkedChain(readCertificates(files))[1].raw);
 }
 
 /**
@@ -50,11 +54,8 @@ export function makeIdentity(
   privateKey: string,
   keyFile = 'private key',
 ): NtfIdentity {
-  const chain = parseChain(certificates);
+  const chain = checkedChain(certificates);
   const [leaf, identity] = chain;
-  if (leaf === undefined || identity === undefined || chain.length > MAX_CHAIN) {
-    throw new IdentityError('certificates: expected 2 to 4, leaf first, its authority behind it');
-  }
   const key = parseKey(privateKey, keyFile);
   if (!leaf.checkPrivateKey(key)) throw new IdentityError(`${keyFile}: not the key of the certificate`);
   if (!leaf.checkIssued(chain.at(-1)!) && !leaf.checkIssued(identity)) {
@@ -71,6 +72,14 @@ export function makeIdentity(
 /** A longer chain is refused by clients (guide B.3). */
 const MAX_CHAIN = 4;
 const PEM = /-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----/g;
+
+type Chain = [leaf: X509Certificate, identity: X509Certificate, ...more: X509Certificate[]];
+
+function checkedChain(text: string): Chain {
+  const chain = parseChain(text);
+  if (chain.length >= 2 && chain.length <= MAX_CHAIN) return chain as Chain;
+  throw new IdentityError('certificates: expected 2 to 4, leaf first, its authority behind it');
+}
 
 function parseChain(text: string): X509Certificate[] {
   const chain: X509Certificate[] = [];
@@ -110,9 +119,12 @@ function rawKey(key: KeyObject): NtfIdentity['signingKey'] {
   return { algorithm, raw: copy };
 }
 
+const readCertificates = (files: Omit<IdentityFiles, 'privateKey'>): string =>
+  [readText(files.certificate), readText(files.caCertificate)].join('\n');
+
 function readText(file: string): string {
   try {
-    return readFileSync(file, 'latin1');
+    return readFileSync(pathOf(file), 'latin1');
   } catch {
     throw new IdentityError(`${file}: cannot be read`);
   }

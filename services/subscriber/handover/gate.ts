@@ -82,6 +82,8 @@ export function gatedLink(link: GatewayLink, gate: Gate): GatewayLink {
     prove: (capability, code) => gated(link.prove(capability, code)),
     renew: (capability) => gated(link.renew(capability)),
     push: (frame: Frame): Promise<Outcome> => gated(link.push(frame)),
+    askStatement: () => link.askStatement(),
+    hello: () => link.hello(),
     close: () => link.close(),
   };
 }

@@ -5,6 +5,8 @@
 
 import type { Frame, Outcome } from '../../../shared/relay/batch.js';
 import type { Environment } from '../../../shared/relay/identity.js';
+import type { RequestResult } from './batcher.js';
+import type { StatementJudgement } from './statements.js';
 
 /** What the gateway told about itself, once its statement has been checked. */
 export interface GatewayFacts {
@@ -53,5 +55,9 @@ export interface GatewayLink {
    * turns true. A full queue is `later`, reason `load`.
    */
   push(frame: Frame): Promise<Outcome>;
+  /** Fetches the gateway's statement anew, for a self-test; how it was judged. */
+  askStatement(): Promise<StatementJudgement>;
+  /** Sends a signed batch without frames (relay.md §6), for a self-test. Never rejects. */
+  hello(): Promise<RequestResult>;
   close(): Promise<void>;
 }

@@ -9,10 +9,11 @@ import type { GatewayAddress } from '../../../shared/relay/identity.js';
 import type { SigningKey } from '../../../shared/relay/signature.js';
 import { currentSealingKey } from '../../../shared/relay/statement.js';
 import type { Clock } from '../../../shared/run/clock.js';
+import { pathOf } from '../../../shared/run/files.js';
 import type { Log } from '../../../shared/run/log.js';
 import type { MetricHandles } from '../../../shared/run/metrics.js';
 import { Availability } from './availability.js';
-import { Batcher, type BatcherLimits } from './batcher.js';
+import { Batcher, type BatcherLimits, type RequestResult } from './batcher.js';
 import { CapabilityCalls } from './calls.js';
 import { type ConnectorOptions, createConnector, type Dial, dialTcp, type TlsPeer } from './connector.js';
 import type { GatewayFacts, GatewayLink } from './gateway-link.js';
@@ -98,6 +99,8 @@ export function createGatewayLink(options: GatewayLinkOptions): GatewayLink {
     prove: (capability, code) => calls.prove(capability, code),
     renew: (capability) => calls.renew(capability),
     push: (frame) => batcher.push(frame),
+    askStatement: () => statements.refresh(),
+    hello: () => hello(client),
     async close() {
       availability.close();
       statements.close();
@@ -114,7 +117,7 @@ function authorityOf({ host, port }: GatewayAddress): string {
 
 function connectorOptions(options: GatewayLinkOptions): Omit<ConnectorOptions, 'trust'> {
   const { address, tls, dial, crypto, clock } = options;
-  const ca = tls?.caFile === undefined ? undefined : readFileSync(tls.caFile, 'utf8');
+  const ca = tls?.caFile === undefined ? undefined : readFileSync(pathOf(tls.caFile), 'utf8');
   const { host, port } = address;
   return { host, port, ca, dial: dial ?? dialTcp, crypto, clock, timeoutMs: CONNECT_TIMEOUT_MS };
 }
@@ -134,10 +137,13 @@ function trusted(statements: Statements, peer: TlsPeer): boolean {
   return false;
 }
 
-/** A valid statement and an answered hello: a signed batch without frames (relay.md §6). */
+/** A signed batch without frames (relay.md §6). */
+const hello = (client: SignedClient): Promise<RequestResult> => sendBatch(client, [], () => {});
+
+/** A valid statement and an answered hello. */
 async function probe(statements: Statements, client: SignedClient, log: Log): Promise<boolean> {
-  if (!(await statements.refresh())) return false;
-  const result = await sendBatch(client, [], () => {});
+  if ((await statements.refresh()) !== 'accepted') return false;
+  const result = await hello(client);
   if (result.kind === 'refused') log.error('gateway refuses this subscriber', { code: result.code });
   return result.kind === 'done';
 }

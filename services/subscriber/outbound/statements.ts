@@ -41,11 +41,14 @@ const RENEW_MAX_MS = 3_600_000;
 const RETRY_MIN_MS = 10_000;
 const RETRY_MAX_MS = 600_000;
 
+/** What became of a fetched statement. */
+export type StatementJudgement = 'accepted' | 'unreachable' | StatementRefusal;
+
 export class Statements {
   private readonly options: StatementsOptions;
   private readonly retries: Backoff;
   private held: GatewayStatement | undefined;
-  private running: Promise<boolean> | undefined;
+  private running: Promise<StatementJudgement> | undefined;
   private timer: Timer | undefined;
   private closed = false;
 
@@ -68,8 +71,8 @@ export class Statements {
     );
   }
 
-  /** Fetches the statement now; whether a valid one came. Calls meanwhile share one fetch. */
-  refresh(): Promise<boolean> {
+  /** Fetches the statement now. Calls meanwhile share one fetch. */
+  refresh(): Promise<StatementJudgement> {
     this.running ??= this.fetch().finally(() => {
       this.running = undefined;
     });
@@ -81,25 +84,25 @@ export class Statements {
     this.timer?.cancel();
   }
 
-  private async fetch(): Promise<boolean> {
+  private async fetch(): Promise<StatementJudgement> {
     const result = await this.ask();
-    if (this.closed) return false;
+    if (this.closed) return result;
     this.options.metrics.link_statements_total.inc({ result });
     if (result === 'accepted') this.retries.reset();
     else this.options.log.warn('gateway statement not accepted', { reason: result });
     this.timer?.cancel();
     this.timer = this.options.clock.after(this.renewMs(result), () => void this.refresh());
-    return result === 'accepted';
+    return result;
   }
 
-  private renewMs(result: 'accepted' | 'unreachable' | StatementRefusal): number {
+  private renewMs(result: StatementJudgement): number {
     if (result !== 'accepted' || this.held === undefined) return this.retries.next();
     const half = ((this.held.validUntil - this.options.now()) * 1000) / 2;
     return Math.min(RENEW_MAX_MS, Math.max(RENEW_MIN_MS, half));
   }
 
   /** One GET over a connection of its own, whatever key that shows. */
-  private async ask(): Promise<'accepted' | 'unreachable' | StatementRefusal> {
+  private async ask(): Promise<StatementJudgement> {
     let peer: TlsPeer | undefined;
     const trust = (shown: TlsPeer): boolean => {
       peer = shown;

@@ -40,6 +40,8 @@ const link: GatewayLink = {
     pushes++;
     return ACCEPTED;
   },
+  askStatement: async () => 'accepted',
+  hello: async () => ({ kind: 'done' }),
   async close() {},
 };
 

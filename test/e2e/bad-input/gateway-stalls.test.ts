@@ -4,10 +4,11 @@ import { connect, type Socket } from 'node:net';
 import { after, before, describe, test } from 'node:test';
 import { type ConnectionOptions, connect as connectTls } from 'node:tls';
 import { type Listener, startListener } from '../../../services/gateway/http/listener.js';
-import { Addresses } from '../../../services/gateway/limits/addresses.js';
+import type { Addresses } from '../../../services/gateway/limits/addresses.js';
 import { gatewayMetrics } from '../../../services/gateway/metrics.js';
 import { createServerCertificate, toPem } from '../../../shared/crypto/x509.js';
-import { VirtualClock } from '../../../shared/run/clock.js';
+import { addressBlock } from '../../../shared/run/address-block.js';
+import { addressesFor } from '../../support/admission.js';
 import { countedMetrics } from '../../support/metrics.js';
 import { eventually } from '../../support/world/eventually.js';
 
@@ -22,12 +23,12 @@ describe('stalled connections to the gateway', () => {
   before(async () => {
     const made = createServerCertificate({ host: 'localhost', now: new Date() });
     const cert = toPem('CERTIFICATE', made.certificate);
-    const limits = { connections: 100, connectionsPerAddress: 100, failuresPerAddress: 100 };
-    addresses = new Addresses({ clock: new VirtualClock(), ...limits });
+    addresses = addressesFor({ connections: 100, connectionsPerAddress: 100, failuresPerAddress: 100 });
     listener = await startListener({
       listen: { host: '127.0.0.1', port: 0 },
       tls: { cert, key: Buffer.from(toPem('PRIVATE KEY', made.privateKey)) },
       addresses,
+      blockOf: addressBlock,
       metrics: countedMetrics(gatewayMetrics).handles,
       fetch: async (request) => new Response(await request.text()),
       deadlines: {

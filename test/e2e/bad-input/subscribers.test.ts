@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { encodeBatch } from '../../../shared/relay/batch.js';
 import { CONTENT_TYPE, MAX_BODY_SIZE, PATHS } from '../../../shared/relay/constants.js';
-import type { SealingKey } from '../../../shared/relay/sealed-token.js';
+import type { SealingKey } from '../../../shared/relay/sealed-record.js';
 import { contentDigest, signRequest } from '../../../shared/relay/signature.js';
 import { checkStatement, currentSealingKey } from '../../../shared/relay/statement.js';
 import { makeFrame } from '../../support/frames.js';

@@ -8,6 +8,11 @@ import {
   sealCapability,
 } from '../../../services/gateway/capabilities/capability.js';
 import type { Epoch } from '../../../services/gateway/capabilities/epochs.js';
+import {
+  decodeEntry,
+  ENTRY_POOLS,
+  encodeEntry,
+} from '../../../services/gateway/capabilities/revocation-store.js';
 import type { Crypto } from '../../../shared/crypto/crypto.js';
 import { loadCrypto } from '../../../shared/crypto/load.js';
 import { concat } from '../../../shared/encoding/bytes.js';
@@ -30,6 +35,12 @@ import {
   parseGatewayAddress,
 } from '../../../shared/relay/identity.js';
 import { PROBLEM_CODES, parseProblem, problemBody } from '../../../shared/relay/problem.js';
+import {
+  encodeSealedRevocation,
+  openSealedRevocation,
+  sealedRevocationKeyId,
+} from '../../../shared/relay/revocation.js';
+import { sealRecord } from '../../../shared/relay/sealed-record.js';
 import {
   encodeSealedToken,
   openSealedToken,
@@ -156,6 +167,42 @@ describe('sealed token', () => {
       },
       50,
     );
+  });
+});
+
+describe('sealed revocation', () => {
+  test('round trip', () => {
+    const { publicKey, privateKey } = crypto.x25519KeyPair();
+    check(
+      fc.tuple(bytes(4), bytes(32), tokenFields),
+      ([keyId, seed, { ownerKey: _, ...fields }]) => {
+        const owner = crypto.ed25519KeyPair(seed);
+        const sealed = encodeSealedRevocation(crypto, { keyId, publicKey }, owner, fields);
+        assert.deepEqual(concat(sealedRevocationKeyId(sealed)), keyId);
+        const opened = openSealedRevocation(crypto, privateKey, sealed);
+        assert.deepEqual(opened, { ...fields, ownerKey: owner.publicKey });
+      },
+      50,
+    );
+  });
+
+  test('random bytes, also as the plaintext of a genuine seal', () => {
+    const { publicKey, privateKey } = crypto.x25519KeyPair();
+    const open = (input: Uint8Array) =>
+      onlyDecodeError(() => openSealedRevocation(crypto, privateKey, input));
+    check(nearly(293), open);
+    const key = { keyId: new Uint8Array(4), publicKey };
+    check(bytes(240), (plaintext) => open(sealRecord(crypto, key, { version: 2, size: 240 }, plaintext)), 50);
+  });
+});
+
+describe('entries of the revoked set', () => {
+  test('round trip and random bytes', () => {
+    const pool = fc.constantFrom(...ENTRY_POOLS);
+    check(fc.record({ pool, time: u32, lookup: u32, hash: bytes(20) }, PLAIN), (entry) =>
+      assert.deepEqual(decodeEntry(encodeEntry(entry)), entry),
+    );
+    check(nearly(32), (input) => onlyDecodeError(() => decodeEntry(input)));
   });
 });
 

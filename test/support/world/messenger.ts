@@ -1,11 +1,7 @@
 /** A person's messenger at one messaging server: makes queues, writes, reads. Connects again where it was cut off. */
-import {
-  connectSmp,
-  type OwnQueue,
-  type SmpClient,
-  SmpClosedError,
-} from '../../../services/simulators/smp/client.js';
+import { connectSmp, type OwnQueue, type SmpClient } from '../../../services/simulators/smp/client.js';
 import type { SmpStandIn } from '../../../services/simulators/smp/server.js';
+import { SmpClosedError } from '../../../services/subscriber/probe/smp-user.js';
 import type { Crypto } from '../../../shared/crypto/crypto.js';
 import { type Bytes, toHex, utf8 } from '../../../shared/encoding/bytes.js';
 import type { AuthAlgorithm } from '../../../shared/encoding/keys.js';

@@ -35,6 +35,9 @@ export interface Link {
   readonly serviceRefused: boolean;
 }
 
+/** How far an attempt has come: begun, connected to the host, its identity proven. */
+export type Stage = 'begun' | 'network' | 'identity';
+
 /** Who is expected, and where. */
 export interface Peer {
   readonly keyHash: Uint8Array;
@@ -43,6 +46,8 @@ export interface Peer {
   readonly circuit: string | undefined;
   /** Until then (monotonic) it gets no service certificate. */
   readonly ordinaryUntilMs: number;
+  /** Told of each stage as it is reached. */
+  readonly reached?: ((stage: Stage) => void) | undefined;
 }
 
 /**
@@ -79,17 +84,18 @@ export function createConnect(options: ConnectOptions): Connect {
 
 async function attempt(
   options: ConnectOptions,
-  { keyHash, port, circuit }: Peer,
+  peer: Peer,
   host: string,
   signal: AbortSignal,
 ): Promise<Link> {
-  const transport = await options.dial(
-    { host, port, circuit, asService: options.service !== undefined },
-    signal,
-  );
+  const { keyHash, port, circuit, reached } = peer;
+  reached?.('begun');
+  const connected = reached && (() => reached('network'));
+  const asService = options.service !== undefined;
+  const transport = await options.dial({ host, port, keyHash, circuit, asService, connected }, signal);
   try {
     const hello = readHello(await nextBlock(transport, signal));
-    return await shakeHands(options, transport, hello, keyHash, signal);
+    return await shakeHands(options, transport, hello, peer, signal);
   } catch (error) {
     transport.close();
     throw error;
@@ -126,7 +132,7 @@ async function shakeHands(
   { crypto, clock, service }: ConnectOptions,
   transport: Transport,
   hello: SmpServerHello,
-  keyHash: Uint8Array,
+  { keyHash, reached }: Peer,
   signal: AbortSignal,
 ): Promise<Link> {
   const { sessionId } = transport;
@@ -134,6 +140,7 @@ async function shakeHands(
   const version = agreedVersion(hello.versions, SMP_VERSIONS);
   if (version === undefined) throw new HandshakeError('version');
   const serverKey = provenKey(crypto, transport, hello, keyHash, clock.now());
+  reached?.('identity');
   const own = serverKey && agree(crypto, serverKey);
   const wanted = version >= SINCE.services && transport.asksCertificate;
   const offer = service && wanted ? offerService(crypto, service) : undefined;

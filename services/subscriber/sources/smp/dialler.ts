@@ -146,15 +146,10 @@ export class Dialler {
     return { cancel: () => timer.cancel() };
   }
 
-  /**
-   * Hosts that have authenticated come first, then each of the others in turn, .onion last; without a proxy that
-   * leads there, .onion only where nothing else is.
-   */
+  /** Hosts that have authenticated come first, then each of the others in turn. */
   private nextHost(): string {
     const { hosts, proven } = this.server;
-    const open = hosts.filter((host) => !isOnion(host));
-    const onion = hosts.filter(isOnion);
-    const usable = this.shared.reachesOnion || open.length === 0 ? [...open, ...onion] : open;
+    const usable = usableHosts(hosts, this.shared.reachesOnion);
     const order = usable.sort((a, b) => Number(proven.has(b)) - Number(proven.has(a)));
     return order[this.failures % order.length]!;
   }
@@ -187,6 +182,12 @@ export class Dialler {
       this.shared.metrics.smp_given_up_total.inc();
     }
   }
+}
+
+/** In the order to try them: .onion last, and without a proxy that leads there only where nothing else is. */
+export function usableHosts(hosts: readonly string[], reachesOnion: boolean): string[] {
+  const open = hosts.filter((host) => !isOnion(host));
+  return reachesOnion || open.length === 0 ? [...open, ...hosts.filter(isOnion)] : open;
 }
 
 function outcomeOf(error: unknown): 'forbidden' | 'identity' | 'proxy' | 'handshake' | 'unreachable' {

@@ -146,6 +146,13 @@ export class Follower implements SessionEvents {
     new Drain({ server: this.server.number, session, queues, sink, clock, rows, done });
   }
 
+  /** Gives up a connection that looks alive and brings no signals; its queues are asked for on the next one. */
+  renew(): void {
+    if (!this.session) return;
+    this.session.close();
+    this.closed('canary');
+  }
+
   /** Closes the connection; nothing is reported afterwards. */
   stop(): void {
     this.linger?.cancel();

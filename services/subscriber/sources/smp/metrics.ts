@@ -17,8 +17,8 @@ export const smpMetrics = {
   },
   smp_disconnects_total: {
     kind: 'counter',
-    help: 'Connections lost, by cause: closed by the peer or the network, silent, not understandable, or to go on as an ordinary client.',
-    labels: { cause: ['peer', 'silent', 'protocol', 'service'] },
+    help: 'Connections lost, by cause: closed by the peer or the network, silent, not understandable, to go on as an ordinary client, or because a canary heard nothing.',
+    labels: { cause: ['peer', 'silent', 'protocol', 'service', 'canary'] },
   },
   smp_given_up_total: { kind: 'counter', help: 'Servers given up that never completed a handshake.' },
   smp_answers_total: {

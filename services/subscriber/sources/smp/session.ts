@@ -39,7 +39,7 @@ const SERVICE_SIG_LENGTH = 1 + AUTH_LENGTH.ed25519;
 const WHOLE_SERVICE = -1;
 
 /** Why a connection ended, not by our own `close`. */
-export type LossCause = 'peer' | 'silent' | 'protocol' | 'service';
+export type LossCause = 'peer' | 'silent' | 'protocol' | 'service' | 'canary';
 
 export interface SessionEvents {
   /** The one answer to an NSUB that was sent; a time-out is `temporary`. */
@@ -101,7 +101,7 @@ export class Session {
       block: (block) => this.received(block),
       drained: () => this.drained(),
       heard: () => this.heard(),
-      closed: () => this.lose('peer'),
+      closed: (broken) => this.lose(broken ? 'protocol' : 'peer'),
     });
   }
 

@@ -12,8 +12,9 @@ import type { Endpoint } from '../../../../shared/run/socks5.js';
 import type { ServerAddress, SmpQueue } from '../../../../shared/smp/address.js';
 import { ID_SIZE, KEY_HASH_SIZE, SMP_ALPN, SMP_BLOCK_SIZE } from '../../../../shared/smp/constants.js';
 import type { FollowRefusal, FollowStatus, Source, SourceSink } from '../source.js';
-import { AddressGuard } from './address-guard.js';
-import { createConnect } from './connector.js';
+import { AddressGuard, ForbiddenAddressError } from './address-guard.js';
+import { createConnect, type Link, type Stage } from './connector.js';
+import { usableHosts } from './dialler.js';
 import { Follower, type FollowerShared } from './follower.js';
 import { Gate } from './gate.js';
 import type { SmpMetrics } from './metrics.js';
@@ -22,9 +23,12 @@ import { MAX_NUMBERS, portOf, type Server, type ServerLimits, ServerTable, SHARE
 import type { ServiceIdentity } from './service-identity.js';
 import { Session } from './session.js';
 import type { QueueState, ServerState, SpellingState } from './source-state.js';
+import { tlsOpener } from './tls-socket.js';
 import { tlsDial } from './tls-transport.js';
 import type { Dial } from './transport.js';
 import { Turns } from './turns.js';
+import { dialByWays, type Way } from './ways.js';
+import { webSocketDial } from './websocket-transport.js';
 
 /** A notifier's private key, raw: Ed25519 and Ed448 as seed. */
 export type NotifierKey = Key<AuthAlgorithm>;
@@ -63,7 +67,9 @@ export interface SmpSourceOptions {
   /** Ranges of network addresses that may be dialled beside the public Internet. */
   readonly allow?: readonly string[];
   readonly limits?: Partial<SmpLimits>;
-  /** How connections are opened; TLS over TCP unless said otherwise. */
+  /** Servers that are reached by another transport or port than their addresses say. */
+  readonly ways?: readonly Way[];
+  /** How connections are opened; TLS over TCP, and `ways`, unless said otherwise. */
   readonly dial?: Dial;
 }
 
@@ -93,12 +99,11 @@ export class SmpSource implements Source<SmpQueue, NotifierKey> {
     this.queues = new QueueTable(crypto, queues);
     this.isolation = options.isolation ?? 'shared';
     if (service && this.isolation !== 'shared') throw new RangeError('a service shares its connections');
-    const circuit = (): string | undefined =>
-      this.isolation === 'shared' ? undefined : toHex(crypto.randomBytes(CIRCUIT_SIZE));
-    this.servers = new ServerTable({ servers, spellings }, circuit);
+    this.servers = new ServerTable({ servers, spellings }, () => this.circuit());
     const { proxy } = options;
-    const tls = { blockSize: SMP_BLOCK_SIZE, alpn: SMP_ALPN, certificate: service?.tls, proxy };
-    const dial = options.dial ?? tlsDial({ guard: this.guard, ...tls });
+    const open = tlsOpener({ guard: this.guard, alpn: SMP_ALPN, certificate: service?.tls, proxy });
+    const dials = { tls: tlsDial(open, SMP_BLOCK_SIZE), websocket: webSocketDial(open, SMP_BLOCK_SIZE) };
+    const dial = options.dial ?? dialByWays(options.ways ?? [], dials);
     this.shared = {
       crypto,
       clock,
@@ -248,6 +253,40 @@ export class SmpSource implements Source<SmpQueue, NotifierKey> {
     await Promise.all(followers.map((follower) => new Promise<void>((done) => follower.drain(sink, done))));
   }
 
+  /** Ends the connection that this queue is followed on, if there is one; the follower makes a new one. */
+  reconnect(handle: number): void {
+    if (this.closed) return;
+    this.followers.get(this.servers.serverOf(this.queues.spelling(handle)))!.renew();
+  }
+
+  /**
+   * A connection to a server as one of its users: an ordinary one, which nothing is followed on, under the same rules
+   * for addresses; where connections are isolated, on a way of its own. Rejects like `Connect`, with the last host's
+   * error.
+   */
+  async open(address: ServerAddress, signal: AbortSignal, reached?: (stage: Stage) => void): Promise<Link> {
+    const { keyHash } = address;
+    const port = portOf(address);
+    if (port === undefined || !this.reachable(address)) throw new ForbiddenAddressError();
+    const peer = {
+      keyHash,
+      port,
+      circuit: this.circuit(),
+      ordinaryUntilMs: Number.POSITIVE_INFINITY,
+      reached,
+    };
+    let failure: unknown;
+    for (const host of usableHosts(address.hosts, this.shared.reachesOnion)) {
+      try {
+        return await this.shared.connect(peer, host, signal);
+      } catch (error) {
+        if (signal.aborted) throw error;
+        failure = error;
+      }
+    }
+    throw failure;
+  }
+
   async close(): Promise<void> {
     this.closed = true;
     for (const follower of this.followers.values()) follower.stop();
@@ -271,6 +310,11 @@ export class SmpSource implements Source<SmpQueue, NotifierKey> {
   private ownUnit(): number {
     this.nextUnit = (this.nextUnit + 1) % MAX_OWN_UNITS;
     return FIRST_OWN_UNIT + this.nextUnit;
+  }
+
+  /** Name of a new way through the proxy. */
+  private circuit(): string | undefined {
+    return this.isolation === 'shared' ? undefined : toHex(this.options.crypto.randomBytes(CIRCUIT_SIZE));
   }
 
   private refuse(refused: FollowRefusal): { refused: FollowRefusal } {

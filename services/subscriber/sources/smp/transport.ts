@@ -7,8 +7,11 @@ export interface TransportEvents {
   drained(): void;
   /** Any bytes at all came: the peer lives. */
   heard(): void;
-  /** The connection is gone, and not because `close` was called. Comes once, and last. */
-  closed(): void;
+  /**
+   * The connection is gone, and not because `close` was called. Comes once, and last.
+   * @param broken we ended it, for the peer sent what can be no block
+   */
+  closed(broken?: boolean): void;
 }
 
 export interface Transport {
@@ -32,10 +35,14 @@ export interface Transport {
 export interface DialOptions {
   readonly host: string;
   readonly port: number;
+  /** The fingerprint that is expected there. */
+  readonly keyHash: Uint8Array;
   /** Present the service's certificate, if the peer asks for one. */
   readonly asService?: boolean;
   /** Connections with other names must not share a way through the proxy. */
   readonly circuit?: string | undefined;
+  /** Told when the network's connection stands, before TLS. */
+  readonly connected?: (() => void) | undefined;
 }
 
 /** Opens a transport, up to a finished TLS handshake; no later than `signal` it gives up. */

@@ -34,7 +34,7 @@ describe('configuration', () => {
       'apps.0.environments',
     ],
     ['a limit of zero', { limits: { devices: 0 } }, 'limits.devices'],
-    ['a list without keys', { subscribers: { mode: 'listed' } }, 'subscribers.keys'],
+    ['a proxy that is no address', { trusted_proxies: ['10.0.0.0/40'] }, 'trusted_proxies.0'],
     ['a key that is none', { subscribers: { keys: ['AAAA'] } }, 'subscribers.keys.0'],
     ['a test service in clear', { test_environment: { url: 'http://localhost' } }, 'test_environment.url'],
     ['a topic with a slash', { apps: [{ ...app, topic: 'a/b' }] }, 'apps.0.topic'],

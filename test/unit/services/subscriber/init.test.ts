@@ -52,6 +52,15 @@ test('the ways through a proxy, as the template shows them', () => {
   assert.equal(gateways[0]!.socks_proxy, undefined);
 });
 
+test('a server by WebSocket, as the template shows it', () => {
+  const { file } = folder();
+  const text = readFileSync(file, 'utf8');
+  const [table] = text.match(/\n# \[\[smp\.servers\]\]\n(?:# .*\n)+/)!;
+  writeFileSync(file, text.replace(table, table.replaceAll('\n# ', '\n')));
+  const { servers } = loadConfig(subscriberConfigSchema, { file, prefix: 'S_', env: {} }).smp;
+  assert.deepEqual(servers, [{ host: 'smp.example.org', transport: 'websocket', port: 443 }]);
+});
+
 const REFUSED: [what: string, env: Record<string, string>][] = [
   ['smp.isolation', { S_SMP_ISOLATION: 'device' }],
   [

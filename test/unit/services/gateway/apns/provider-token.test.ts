@@ -96,6 +96,26 @@ test('a refused token is replaced once, however many pushes it failed', async ()
   assert.equal(tokens.current().issuedAt, SLOT_START / 1000 + SLOT_SECONDS, 'then the slots again');
 });
 
+test('a key that was replaced is used at once, also where a refused token would be kept', async () => {
+  const clock = new VirtualClock(SLOT_START);
+  let current = signingKey();
+  const tokens = new ProviderTokens({ ...key, privateKey: () => current.privateKey }, clock);
+  assert.equal(tokens.takeNewKey(), false, 'there is no token yet');
+  const rejected = tokens.current();
+  assert.ok(tokens.renew(rejected));
+  const renewed = tokens.current();
+  assert.equal(tokens.renew(renewed), false);
+  assert.equal(tokens.takeNewKey(), false);
+  current = signingKey();
+  assert.equal(tokens.renew(renewed), true);
+  assert.equal(tokens.renew(renewed), true, 'for every push that was refused');
+  const next = tokens.current();
+  const [header, claims, signature] = next.authorization.replace(/^bearer /, '').split('.');
+  const raw = Buffer.from(signature!, 'base64url');
+  const signed = Buffer.from(`${header}.${claims}`);
+  assert.ok(verify('sha256', signed, { key: current.publicKey, dsaEncoding: 'ieee-p1363' }, raw));
+});
+
 test('after TooManyProviderTokenUpdates nothing is signed for 20 minutes', async () => {
   const { clock, tokens } = tokensAt(35);
   const token = tokens.current();

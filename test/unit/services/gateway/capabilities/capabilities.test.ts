@@ -39,7 +39,9 @@ beforeEach(() => {
   epochs = new Epochs({ ...base, folder: new KeyFolder(join(state, 'epochs'), 'epoch root') });
   sealingKeys = new SealingKeys({ ...base, folder: new KeyFolder(join(state, 'sealing'), 'sealing key') });
   const tagKey = new Secret('tag', crypto.randomBytes(32));
-  capabilities = new Capabilities({ crypto, clock, epochs, sealingKeys, tagKey, serves: () => served });
+  const revocations = { isRevoked: () => false, readable: true, supersede: () => {} };
+  const rules = { serves: () => served, hasOneSubscriber: () => false };
+  capabilities = new Capabilities({ crypto, clock, epochs, sealingKeys, tagKey, revocations, ...rules });
 });
 afterEach(() => {
   epochs.close();
@@ -151,6 +153,15 @@ describe('capabilities', () => {
     assert.equal(open(renewed).expires, open(capability).expires);
     assert.equal(open(renewed).provenAt, open(capability).provenAt);
     assert.equal(capabilities.renewal(open(renewed)), undefined);
+  });
+
+  test('what is issued in the last second of an epoch opens as well', async () => {
+    clock.jump(7 * DAY - 1000);
+    open(exchange());
+    const capability = exchange();
+    clock.jump(1000);
+    open(capability);
+    open(bytes(capabilities.renew(capability, TAG)));
   });
 
   test('a burnt epoch opens nothing any more', async () => {

@@ -5,7 +5,6 @@ import {
   type IncomingRequest,
   type Refusal,
 } from '../../../../../services/gateway/http/admission.js';
-import { Addresses } from '../../../../../services/gateway/limits/addresses.js';
 import { Nonces } from '../../../../../services/gateway/limits/nonces.js';
 import { Subscribers } from '../../../../../services/gateway/limits/subscribers.js';
 import { loadCrypto } from '../../../../../shared/crypto/load.js';
@@ -13,17 +12,13 @@ import { encodeBatch } from '../../../../../shared/relay/batch.js';
 import { PATHS } from '../../../../../shared/relay/constants.js';
 import { signRequest } from '../../../../../shared/relay/signature.js';
 import { seconds, VirtualClock } from '../../../../../shared/run/clock.js';
+import { addressesFor, rosterFor } from '../../../../support/admission.js';
 
 const crypto = await loadCrypto();
 
 test('newcomers of one address that stall their bodies leave places to others', async () => {
   const clock = new VirtualClock();
-  const addresses = new Addresses({
-    clock,
-    connections: 99,
-    connectionsPerAddress: 99,
-    failuresPerAddress: 9,
-  });
+  const addresses = addressesFor({ clock });
   const allowances = { nonces: 99, rate: 99, newcomerRate: 99, requests: 12, newcomerRequests: 12 };
   const subscribers = new Subscribers({ clock, capacity: 9, ...allowances });
   const nonces = new Nonces(999);
@@ -34,7 +29,8 @@ test('newcomers of one address that stall their bodies leave places to others', 
     subscribers,
     nonces,
     fingerprint: 'g',
-    listed: undefined,
+    roster: rosterFor(crypto),
+    noncesSince: 0,
   });
   const sent = encodeBatch([]);
   const request = (block: string, body: () => Promise<Uint8Array>): IncomingRequest => {

@@ -2,7 +2,6 @@ import assert from 'node:assert/strict';
 import { before, describe, test } from 'node:test';
 import { Admission } from '../../../../../services/gateway/http/admission.js';
 import { createRoutes, type RoutesOptions } from '../../../../../services/gateway/http/routes.js';
-import { Addresses } from '../../../../../services/gateway/limits/addresses.js';
 import { Nonces } from '../../../../../services/gateway/limits/nonces.js';
 import { Subscribers } from '../../../../../services/gateway/limits/subscribers.js';
 import { gatewayMetrics } from '../../../../../services/gateway/metrics.js';
@@ -15,6 +14,7 @@ import { signRequest } from '../../../../../shared/relay/signature.js';
 import { seconds, VirtualClock } from '../../../../../shared/run/clock.js';
 import { silentLog } from '../../../../../shared/run/log.js';
 import { Metrics } from '../../../../../shared/run/metrics.js';
+import { addressesFor, directClients, rosterFor } from '../../../../support/admission.js';
 import { makeFrame } from '../../../../support/frames.js';
 
 const SECRET = 'this stands in no answer';
@@ -41,20 +41,23 @@ function setUp(
     newcomerRequests: requests,
     capacity: 10,
   });
-  const addresses = new Addresses({ clock, connections: 9, connectionsPerAddress: 9, failuresPerAddress: 9 });
+  const addresses = addressesFor({ clock });
   const shared = { crypto: using, clock, subscribers, addresses, log: silentLog };
   const admission = new Admission({
     ...shared,
     nonces: new Nonces(1000),
     fingerprint: 'g',
-    listed: undefined,
+    roster: rosterFor(crypto),
+    noncesSince: 0,
   });
   const routes = createRoutes({
     ...shared,
     admission,
+    clients: directClients,
     metrics: new Metrics('test_').add(gatewayMetrics),
     capabilities: {} as RoutesOptions['capabilities'],
     pusher: {} as RoutesOptions['pusher'],
+    revoking: {} as RoutesOptions['revoking'],
     statement: () => 'statement',
     ...parts,
   });

@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { Addresses } from '../../../../../services/gateway/limits/addresses.js';
 import { addressBlock } from '../../../../../shared/run/address-block.js';
 import { VirtualClock } from '../../../../../shared/run/clock.js';
+import { addressesFor } from '../../../../support/admission.js';
 
 describe('address block', () => {
   for (const [address, block] of [
@@ -23,8 +23,7 @@ describe('address block', () => {
 
 describe('addresses', () => {
   const clock = new VirtualClock();
-  const make = () =>
-    new Addresses({ clock, connections: 4, connectionsPerAddress: 2, failuresPerAddress: 3 });
+  const make = () => addressesFor({ clock, connections: 4, connectionsPerAddress: 2, failuresPerAddress: 3 });
 
   test('connections of one block and in all', () => {
     const addresses = make();

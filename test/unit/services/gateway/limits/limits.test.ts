@@ -3,7 +3,6 @@ import { before, describe, test } from 'node:test';
 import type { OpenCapability } from '../../../../../services/gateway/capabilities/capability.js';
 import { BucketTable } from '../../../../../services/gateway/limits/bucket-table.js';
 import { DeviceLimits } from '../../../../../services/gateway/limits/devices.js';
-import { FirstContacts } from '../../../../../services/gateway/limits/first-contacts.js';
 import {
   after,
   type Limit,
@@ -153,7 +152,7 @@ describe('device limits', () => {
     assert.deepEqual(drain(limits, of(3), 'check'), { n: 0, reason: 'device', afterSeconds: 1200 });
   });
 
-  test('strangers together: one per 20 minutes and 6 a day, apart from those who have proven', async () => {
+  test('strangers together: one per 20 minutes, three in a row, apart from those who have proven', async () => {
     const { clock, limits } = setUp();
     const of = (n: number) => device({ proven: false, subscriberTag: new Uint8Array(16).fill(n) });
     assert.equal(limits.take(of(1), 'verification'), undefined);
@@ -164,7 +163,21 @@ describe('device limits', () => {
       await clock.advance(20 * MINUTE);
       if (limits.take(of(i), 'verification') === undefined) sent++;
     }
-    assert.equal(sent, 6);
+    assert.equal(sent, 3);
+  });
+
+  test('strangers together: never more than 6 in any 24 hours', async () => {
+    const { clock, limits } = setUp();
+    const sent: number[] = [];
+    for (let minute = 0; minute < 5 * 24 * 60; minute += 10) {
+      // A quiet day in between fills the buckets.
+      const isQuiet = minute >= 24 * 60 && minute < 48 * 60;
+      const open = device({ proven: false, subscriberTag: new Uint8Array(16).fill(minute) });
+      if (!isQuiet && limits.take(open, 'verification') === undefined) sent.push(minute);
+      await clock.advance(10 * MINUTE);
+    }
+    const most = Math.max(...sent.map((at) => sent.filter((m) => m >= at && m < at + 24 * 60).length));
+    assert.ok(most >= 5 && most <= 6, `${most}`);
   });
 
   test('a change of key, day by day, gives nothing away and resets nothing', async () => {
@@ -287,25 +300,5 @@ describe('subscribers', () => {
     assert.ok(subscribers.account('a').established);
     subscribers.account('c').enter(1, 0);
     assert.equal(subscribers.establish('d').established, false, 'both busy: it stays a newcomer');
-  });
-});
-
-describe('first contacts', () => {
-  test('mostly refused: stopped for an hour', async () => {
-    const clock = new VirtualClock();
-    const contacts = new FirstContacts(clock);
-    for (let i = 0; i < 7; i++) contacts.answered('a', true);
-    assert.equal(contacts.stoppedSeconds('a'), 0, 'seven answers say nothing');
-    contacts.answered('a', true);
-    assert.equal(contacts.stoppedSeconds('a'), 3600);
-    assert.equal(contacts.stoppedSeconds('b'), 0);
-    await clock.advance(HOUR);
-    assert.equal(contacts.stoppedSeconds('a'), 0);
-  });
-
-  test('half refused: goes on', () => {
-    const contacts = new FirstContacts(new VirtualClock());
-    for (let i = 0; i < 200; i++) contacts.answered('a', i % 2 === 1);
-    assert.equal(contacts.stoppedSeconds('a'), 0);
   });
 });

@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { before, describe, test } from 'node:test';
-import { FirstContacts } from '../../../../../services/gateway/limits/first-contacts.js';
 import { Subscribers } from '../../../../../services/gateway/limits/subscribers.js';
 import { gatewayMetrics } from '../../../../../services/gateway/metrics.js';
+import { Doubts } from '../../../../../services/gateway/push/doubts.js';
 import { Pusher, type PusherOptions } from '../../../../../services/gateway/push/pusher.js';
 import type { Crypto } from '../../../../../shared/crypto/crypto.js';
 import { loadCrypto } from '../../../../../shared/crypto/load.js';
@@ -10,6 +10,7 @@ import type { Outcome } from '../../../../../shared/relay/batch.js';
 import { VirtualClock } from '../../../../../shared/run/clock.js';
 import { silentLog } from '../../../../../shared/run/log.js';
 import { Metrics } from '../../../../../shared/run/metrics.js';
+import { firstContactsFor } from '../../../../support/admission.js';
 import { makeFrame } from '../../../../support/frames.js';
 
 let crypto: Crypto;
@@ -17,7 +18,7 @@ before(async () => {
   crypto = await loadCrypto();
 });
 
-const signer = { tag: new Uint8Array(16), tagText: 'tag' };
+const signer = { tag: new Uint8Array(16), tagText: 'tag', block: 'loopback' };
 const fail = (): never => {
   throw new Error('no descriptors');
 };
@@ -32,7 +33,8 @@ function pusherWith(parts: Record<string, unknown>): Pusher {
     log: silentLog,
     metrics: new Metrics('test_').add(gatewayMetrics),
     subscribers: new Subscribers({ clock, ...allowances }),
-    firstContacts: new FirstContacts(clock),
+    firstContacts: firstContactsFor({ clock }),
+    doubts: new Doubts({ crypto, clock, log: silentLog, subscribers: () => 1 }),
     frameIds: 100,
     ...parts,
   };
@@ -50,7 +52,7 @@ describe('a frame whose way fails unexpectedly', () => {
     const plaintext = new Uint8Array(211).fill(7);
     const capabilities = { open: () => ({ plaintext, proven: true }) };
     const apps = { find: () => ({}) };
-    const pusher = pusherWith({ capabilities, apps, devices: { take: fail } });
+    const pusher = pusherWith({ capabilities, apps, gate: { pass: fail } });
     const got: Outcome[] = [];
     pusher.push(makeFrame(), signer, (outcome) => got.push(outcome));
     assert.equal(got[0]?.kind, 'unavailable');

@@ -19,6 +19,7 @@ const app: App = {
   environments: ['production'],
   profileName: 'simplex',
   profile: createSimplexProfile({ visible_text: 'Something', category: 'C' }),
+  hasOneSubscriber: false,
 };
 const porchlight: App = {
   ...app,

@@ -14,6 +14,7 @@ import {
   type Subscriber,
   Subscriptions,
 } from '../../../../../services/simulators/smp/subscriptions.js';
+import { bareWire } from '../../../../../services/simulators/smp/wire.js';
 import { VirtualClock } from '../../../../../shared/run/clock.js';
 import { native as crypto } from '../../../../support/crypto.js';
 
@@ -146,7 +147,7 @@ function makeOutbox(limit: number) {
   const [socket, clock] = [new SlowSocket(), new VirtualClock()];
   let rooms = 0;
   const outbox = new Outbox({
-    socket: socket as unknown as TLSSocket,
+    wire: bareWire(socket as unknown as TLSSocket),
     clock,
     limit,
     onRoom() {

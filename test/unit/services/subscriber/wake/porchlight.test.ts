@@ -219,6 +219,7 @@ function atPhone(frame: Frame, code = new Uint8Array(32)): unknown {
     environments: ['production'],
     profileName: 'porchlight',
     profile: createPorchlightProfile({ visible_text: 'Something waits' }),
+    hasOneSubscriber: false,
   };
   const held = { environment: 'production', proven: true, provenAt: 5, token: new Uint8Array(3) };
   const push = renderPush(crypto, frame, held as OpenCapability, app, () => code, 1_800_000_000);

@@ -1,0 +1,265 @@
+/**
+ * Whether Apple's word against a device is believed. Apple says BadDeviceToken and DeviceTokenNotForTopic of a token
+ * that is bad, and of every good one when topic, environment or key are mixed up (apns.md §8); so one such answer
+ * about a proven device kills nothing. It counts when it comes a second time, when pushes to other devices were
+ * accepted in between and refusals are few. A jump in them opens the breaker of that topic and environment (each has
+ * one key): then nothing is sent but one push at a time that probes. First contacts have no voice here.
+ */
+import type { Crypto } from '../../../shared/crypto/crypto.js';
+import { latin1, utf8, wipe } from '../../../shared/encoding/bytes.js';
+import type { Environment } from '../../../shared/relay/identity.js';
+import type { Clock } from '../../../shared/run/clock.js';
+import type { Log } from '../../../shared/run/log.js';
+import { Breaker, type Permission } from '../apns/breaker.js';
+import type { ApnsResult, ApnsTarget } from '../apns/engine.js';
+import type { OpenCapability } from '../capabilities/capability.js';
+
+const HOUR_MS = 3_600_000;
+const DAY_MS = 24 * HOUR_MS;
+const KEY_SIZE = 32;
+const HASH_SIZE = 16;
+
+/** Refused devices of one target that open its breaker, and how many subscribers they must belong to. */
+const DEVICES = 6;
+const SUBSCRIBERS = 2;
+/** Where the gateway has one subscriber only, it can harm nobody else. */
+const DEVICES_OF_ONE = 3;
+/** Beyond this many, old answers of a target count half. */
+const MAX_ANSWERS = 16;
+/** Devices remembered in all; the one that has been here longest makes room. */
+const MAX_DOUBTED = 10_000;
+/** What a doubted device is told, refusal after refusal. */
+const WAIT_SECONDS = [60, 300, 1_200, 3_600] as const;
+
+const BREAKER_MIN_MS = 30_000;
+const BREAKER_MAX_MS = 900_000;
+
+export const BREAKER_OPEN: ApnsResult = { kind: 'unavailable', reason: 'breaker-open' };
+
+/** A device that Apple refused once or more, and not surely. */
+interface Doubt {
+  /** The target's count of accepted pushes at that time. */
+  readonly accepted: number;
+  readonly refusals: number;
+  /** Until then it is not tried. */
+  readonly until: number;
+}
+
+/** What was seen of one topic in one environment. */
+class Target {
+  readonly breaker: Breaker;
+  accepted = 0;
+  /** Devices refused within the last hour, with whose they are. */
+  readonly refused = new Map<string, { readonly tag: string; readonly at: number }>();
+  private good = 0;
+  private bad = 0;
+
+  constructor(clock: Clock) {
+    this.breaker = new Breaker({ minMs: BREAKER_MIN_MS, maxMs: BREAKER_MAX_MS, clock });
+  }
+
+  /** More of the latest answers are refusals than not. */
+  get isMostlyRefused(): boolean {
+    return this.bad > this.good;
+  }
+
+  accept(): void {
+    this.accepted++;
+    this.count();
+    this.good++;
+  }
+
+  /** Each device once an hour: nobody opens a breaker by asking again and again. */
+  refuse(hash: string, tag: string, now: number): void {
+    for (const [known, { at }] of this.refused) {
+      if (now - at < HOUR_MS && this.refused.size < MAX_DOUBTED) break;
+      this.refused.delete(known);
+    }
+    if (this.refused.has(hash)) return;
+    this.refused.set(hash, { tag, at: now });
+    this.count();
+    this.bad++;
+  }
+
+  /** The configuration was right after all, or is so again. */
+  recover(): void {
+    this.breaker.close();
+    this.refused.clear();
+    this.bad = 0;
+  }
+
+  hasJumped(subscribers: number): boolean {
+    if (!this.isMostlyRefused) return false;
+    if (subscribers <= 1) return this.refused.size >= DEVICES_OF_ONE;
+    const tags = new Set([...this.refused.values()].map(({ tag }) => tag));
+    return this.refused.size >= DEVICES && tags.size >= SUBSCRIBERS;
+  }
+
+  private count(): void {
+    if (this.good + this.bad < MAX_ANSWERS) return;
+    this.good /= 2;
+    this.bad /= 2;
+  }
+}
+
+/** Of a push that may go: what its result means. To be called once, before the token is overwritten. */
+export type Judge = (result: ApnsResult) => ApnsResult;
+
+const BELIEVE: Judge = (result) => result;
+
+export interface DoubtsOptions {
+  readonly crypto: Pick<Crypto, 'hmacSha256' | 'randomBytes'>;
+  readonly clock: Clock;
+  readonly log: Log;
+  /** How many subscribers with proven devices there are. */
+  readonly subscribers: () => number;
+}
+
+type Push = ApnsTarget & Pick<OpenCapability, 'token' | 'proven'>;
+
+export class Doubts {
+  private readonly options: DoubtsOptions;
+  /** Few: they are the operator's apps. */
+  private readonly targets = new Map<string, Target>();
+  private readonly doubts = new Map<string, Doubt>();
+  private key: Uint8Array;
+  private keyMadeAt: number;
+
+  constructor(options: DoubtsOptions) {
+    this.options = options;
+    this.key = options.crypto.randomBytes(KEY_SIZE);
+    this.keyMadeAt = options.clock.monotonic();
+  }
+
+  /** Devices that are doubted now. */
+  get size(): number {
+    return this.doubts.size;
+  }
+
+  get openBreakers(): number {
+    return [...this.targets.values()].filter(({ breaker }) => breaker.isOpen).length;
+  }
+
+  isOpen(target: ApnsTarget): boolean {
+    return this.of(target).breaker.isOpen;
+  }
+
+  /** What a push is told without being tried; undefined = it may be. Changes nothing. */
+  refusal(push: Push): ApnsResult | undefined {
+    const { breaker } = this.of(push);
+    // A newcomer's token must not die of the operator's mistake either, and it is no probe.
+    if (push.proven ? breaker.isOpen : !breaker.isClosed) return BREAKER_OPEN;
+    return push.proven ? this.wait(push) : undefined;
+  }
+
+  /** Lets a push go that was not refused above; undefined where another is probing at this moment. */
+  enter(push: Push, tag: string): Judge | undefined {
+    if (!push.proven) return BELIEVE;
+    const permission = this.of(push).breaker.ask();
+    if (permission === 'stop') return undefined;
+    return (result) => {
+      const judged = isRefusal(result)
+        ? this.refused(result, push, tag, permission)
+        : this.believed(result, push);
+      if (permission === 'probe') this.of(push).breaker.release();
+      return judged;
+    };
+  }
+
+  close(): void {
+    wipe(this.key);
+    this.doubts.clear();
+  }
+
+  private believed(result: ApnsResult, push: Push): ApnsResult {
+    if (!showsThatAllIsRight(result)) return result;
+    const target = this.of(push);
+    target.accept();
+    if (this.doubts.size > 0) this.doubts.delete(this.hash(push));
+    if (!target.breaker.isClosed) target.recover();
+    return result;
+  }
+
+  private refused(result: Refusal, push: Push, tag: string, permission: Permission): ApnsResult {
+    const target = this.of(push);
+    const hash = this.hash(push);
+    const now = this.options.clock.monotonic();
+    target.refuse(hash, tag, now);
+    const before = this.doubts.get(hash);
+    const doubt = this.remember(hash, target, before, now);
+    if (permission === 'probe' || target.hasJumped(this.options.subscribers())) {
+      this.trip(target, result);
+      return BREAKER_OPEN;
+    }
+    const isSure = before !== undefined && target.accepted > before.accepted && !target.isMostlyRefused;
+    if (!isSure) return waitUntil(doubt, now);
+    this.doubts.delete(hash);
+    return result;
+  }
+
+  private trip({ breaker }: Target, { reason }: Refusal): void {
+    const { log } = this.options;
+    if (breaker.trip()) log.error('many devices refused: check topic, environment and key', { reason });
+  }
+
+  private remember(hash: string, target: Target, before: Doubt | undefined, now: number): Doubt {
+    const refusals = (before?.refusals ?? 0) + 1;
+    const wait = WAIT_SECONDS[Math.min(refusals, WAIT_SECONDS.length) - 1]!;
+    const doubt = {
+      accepted: before?.accepted ?? target.accepted,
+      refusals,
+      until: now + wait * 1000,
+    };
+    if (this.doubts.size >= MAX_DOUBTED && before === undefined) {
+      this.doubts.delete(this.doubts.keys().next().value!);
+    }
+    this.doubts.set(hash, doubt);
+    return doubt;
+  }
+
+  private wait(push: Push): ApnsResult | undefined {
+    const doubt = this.doubts.size === 0 ? undefined : this.doubts.get(this.hash(push));
+    const now = this.options.clock.monotonic();
+    return doubt !== undefined && doubt.until > now ? waitUntil(doubt, now) : undefined;
+  }
+
+  /** HMAC(day key, environment, topic, token): what the gateway keeps of a device is never more. */
+  private hash({ environment, topic, token }: Push): string {
+    const { crypto, clock } = this.options;
+    if (clock.monotonic() - this.keyMadeAt >= DAY_MS) {
+      wipe(this.key);
+      this.key = crypto.randomBytes(KEY_SIZE);
+      this.keyMadeAt = clock.monotonic();
+      this.doubts.clear();
+      for (const target of this.targets.values()) target.refused.clear();
+    }
+    const name = utf8(`${nameOf({ environment, topic })}\0`);
+    return latin1(crypto.hmacSha256(this.key, name, token).subarray(0, HASH_SIZE));
+  }
+
+  private of(target: ApnsTarget): Target {
+    const name = nameOf(target);
+    const known = this.targets.get(name);
+    if (known !== undefined) return known;
+    const made = new Target(this.options.clock);
+    this.targets.set(name, made);
+    return made;
+  }
+}
+
+const nameOf = ({ environment, topic }: { environment: Environment; topic: string }): string =>
+  `${environment} ${topic}`;
+
+/** Accepted, or 410: both are said of tokens that Apple knows for this topic. */
+const showsThatAllIsRight = ({ kind }: ApnsResult): boolean => kind === 'accepted' || kind === 'dead';
+
+type Refusal = Extract<ApnsResult, { kind: 'dead' }>;
+
+const isRefusal = (result: ApnsResult): result is Refusal =>
+  result.kind === 'dead' && (result.reason === 'bad' || result.reason === 'topic');
+
+const waitUntil = (doubt: Doubt, now: number): ApnsResult => ({
+  kind: 'later',
+  reason: 'provider',
+  afterSeconds: Math.ceil((doubt.until - now) / 1000),
+});
