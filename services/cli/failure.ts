@@ -1,6 +1,7 @@
 /** What a person sees when a command can't do its work: the problem, not a stack. */
 import { ConfigError } from '../../shared/run/config.js';
 import { SecretFileError } from '../../shared/run/files.js';
+import { HandOverError } from '../../shared/run/hand-over-error.js';
 import { UsageError } from '../../shared/run/usage-error.js';
 
 const CODES: Readonly<Record<string, string>> = {
@@ -18,6 +19,9 @@ export function reportFailure(error: unknown): void {
   } else if (error instanceof UsageError || error instanceof SecretFileError) {
     say(error.message);
     process.exitCode = 2;
+  } else if (error instanceof HandOverError) {
+    say(`cannot take over: ${error.reason}; the subscriber that runs serves on`);
+    process.exitCode = 1;
   } else {
     const { code, port } = error as { code?: string; port?: number };
     const known = code === undefined ? undefined : CODES[code];

@@ -81,15 +81,21 @@ service('gateway', 'run a gateway')
       ? (await import('./commands/service.js')).runService('gateway', options)
       : (await import('./commands/burn.js')).burn(burn, options.config),
   );
-service('subscriber', 'run a subscriber').action(async (options) =>
-  (await import('./commands/service.js')).runService('subscriber', options),
-);
+service('subscriber', 'run a subscriber')
+  .option('--take-over', 'take over from the one that runs, if one does, without losing anything')
+  .action(async (options) => (await import('./commands/service.js')).runService('subscriber', options));
 
 program
   .command('pair')
   .description('print again what apps enter or scan to use a subscriber')
   .requiredOption('--config <file>', "the subscriber's configuration file")
   .action(async (options) => (await import('./commands/pair.js')).pair(options));
+
+program
+  .command('upgrade')
+  .description('replace a running subscriber by the code that is installed now, without losing anything')
+  .requiredOption('--config <file>', "the running subscriber's configuration file")
+  .action(async (options) => (await import('./commands/upgrade.js')).upgrade(options));
 
 program
   .command('explain')

@@ -2,18 +2,28 @@
 import type { Crypto } from '../../shared/crypto/crypto.js';
 import { loadCrypto } from '../../shared/crypto/load.js';
 import { uniform } from '../../shared/crypto/uniform.js';
+import { wipe } from '../../shared/encoding/bytes.js';
 import { subscriberTag } from '../../shared/relay/identity.js';
 import { type Clock, systemClock } from '../../shared/run/clock.js';
-import { controlPath, startControl } from '../../shared/run/control.js';
+import { type ControlSocket, controlPath, startControl } from '../../shared/run/control.js';
 import { inventoryCommand } from '../../shared/run/inventory.js';
+import type { ListenAddress } from '../../shared/run/listen.js';
 import type { Log } from '../../shared/run/log.js';
 import { Metrics } from '../../shared/run/metrics.js';
-import { startObserving } from '../../shared/run/observe.js';
+import { type ObserveListener, startObserving } from '../../shared/run/observe.js';
 import type { SmpQueue } from '../../shared/smp/address.js';
-import { type NtfListener, type NtfListenerOptions, startNtfListener } from './clients/listener.js';
+import { type NtfListener, startNtfListener } from './clients/listener.js';
 import { clientMetrics } from './clients/metrics.js';
 import type { SubscriberConfig } from './config.js';
+import { checkAddresses, Doors, OBSERVE, persistently } from './doors.js';
 import { openSubscriberFiles, type SubscriberFiles } from './files.js';
+import { gatedLink } from './handover/gate.js';
+import { Journal } from './handover/journal.js';
+import { handOverMetrics } from './handover/metrics.js';
+import { Predecessor } from './handover/predecessor.js';
+import type { Parts } from './handover/state.js';
+import { Shift } from './handover/succession.js';
+import { upgradeCommand } from './handover/upgrade.js';
 import { SUBSCRIBER_HOLDINGS } from './inventory.js';
 import { dialThrough } from './outbound/connector.js';
 import type { GatewayLink } from './outbound/gateway-link.js';
@@ -35,60 +45,176 @@ export interface SubscriberDeps {
   readonly log: Log;
   readonly clock?: Clock;
   readonly crypto?: Crypto;
+  /** Take over from the subscriber that listens on the control socket, if one does. */
+  readonly takeOver?: boolean;
+  /** Descriptors of sockets that listen already, by the names of listeners and `observe`. */
+  readonly sockets?: ReadonlyMap<string, number>;
 }
 
 export interface Subscriber {
   /** Port of each listener, by name. */
   readonly ports: ReadonlyMap<string, number>;
   readonly observePort: number;
+  /** Resolves when another process has taken over, and this one is needed no longer. */
+  readonly replaced: Promise<void>;
   close(): Promise<void>;
 }
 
-/** Reads keys, opens all listeners, starts looking for the gateways. Throws where anything is not usable. */
+/**
+ * Reads keys, opens all listeners, starts looking for the gateways. Throws where anything is not usable; a subscriber
+ * that was to be taken over then serves on.
+ */
 export async function startSubscriber(config: SubscriberConfig, deps: SubscriberDeps): Promise<Subscriber> {
-  const { log, clock = systemClock, crypto = await loadCrypto() } = deps;
+  const { log, crypto = await loadCrypto(), clock = systemClock, takeOver = false } = deps;
   log.info('crypto loaded', { backend: crypto.backend });
   const files = openSubscriberFiles(config, crypto);
-  const metrics = new Metrics('porchlight_subscriber_');
-  const base = { crypto, clock, log, random: uniform(crypto) };
-
   const { identity } = files;
-  const links = openLinks(config, { ...base, identity, metrics: metrics.add(linkMetrics) });
-  const { registry, source, wake } = assemble(config, files, base, metrics, links);
-  const commands = {
-    inventory: inventoryCommand(metrics, SUBSCRIBER_HOLDINGS),
-    trace: traceCommand({ clock, wake, holderOf: (queue) => registry.holderOf(queue) }),
-  };
-  const control = await startControl({ path: controlPath(config), commands, clock, log });
-  const listeners = await openListeners(config, files, links, {
-    ...base,
-    metrics: metrics.add(clientMetrics),
-    processKey: crypto.randomBytes(PROCESS_KEY_SIZE),
-    subscriberTag: subscriberTag(crypto, identity.publicKey),
-    devices: registry,
-    wake,
-  });
-  const observing = await startObserving({
-    listen: config.observe.listen,
-    metrics,
-    notReady: () => unreadyGateway(links, config.listeners),
-  });
+  const path = controlPath(config);
+  const shift = await Shift.start({ crypto, clock, identity, log, path, takeOver });
+  const service = new Service(config, files, shift, { ...deps, crypto });
+  try {
+    await service.start();
+    return service;
+  } catch (error) {
+    shift.refuse();
+    await service.close();
+    throw error;
+  }
+}
 
-  return {
-    ports: new Map([...listeners].map(([name, { port }]) => [name, port])),
-    observePort: observing.port,
-    async close() {
-      await Promise.all([...listeners.values()].map((listener) => listener.close()));
-      await source.close();
-      wake.close();
-      registry.close();
-      await Promise.all([
-        ...[...links.values()].map((link) => link.close()),
-        observing.close(),
-        control.close(),
-      ]);
-    },
-  };
+/** All parts of one subscriber, and the order in which they begin and end. */
+class Service implements Subscriber {
+  readonly replaced: Promise<void>;
+  private readonly config: SubscriberConfig;
+  private readonly files: SubscriberFiles;
+  private readonly shift: Shift;
+  private readonly sockets: ReadonlyMap<string, number>;
+  private readonly base: Base;
+  private readonly metrics = new Metrics('porchlight_subscriber_');
+  private readonly handOver = this.metrics.add(handOverMetrics);
+  private readonly clientMetrics = this.metrics.add(clientMetrics);
+  private readonly links: Links;
+  /** The same, held still while they are handed over. */
+  private readonly gatedLinks: Links;
+  private readonly parts: Parts;
+  private readonly predecessor: Predecessor;
+  private readonly doors = new Doors();
+
+  constructor(
+    config: SubscriberConfig,
+    files: SubscriberFiles,
+    shift: Shift,
+    { crypto, log, sockets = new Map() }: SubscriberDeps & { readonly crypto: Crypto },
+  ) {
+    const { clock, gate } = shift;
+    const { identity } = files;
+    this.config = config;
+    this.files = files;
+    this.shift = shift;
+    this.sockets = sockets;
+    this.base = { crypto, clock, log, random: uniform(crypto) };
+    const { base, metrics } = this;
+    this.links = openLinks(config, { ...base, identity, metrics: metrics.add(linkMetrics) });
+    this.gatedLinks = new Map([...this.links].map(([name, link]) => [name, gatedLink(link, gate)]));
+    const { journal, ...core } = assemble(config, files, base, metrics, this.gatedLinks, shift.heldClock);
+    const processKey = crypto.randomBytes(PROCESS_KEY_SIZE);
+    this.parts = { ...core, processKey, listeners: new Set(config.listeners.map(({ name }) => name)) };
+    const tools = { ...base, identity, metrics: this.handOver };
+    const release = (): Promise<void> => this.release();
+    this.predecessor = new Predecessor({ ...tools, parts: this.parts, gate, journal, release });
+    this.replaced = this.predecessor.gone;
+  }
+
+  get ports(): ReadonlyMap<string, number> {
+    return new Map([...this.doors.listeners].map(([name, { port }]) => [name, port]));
+  }
+
+  get observePort(): number {
+    return this.doors.observing!.port;
+  }
+
+  async start(): Promise<void> {
+    const { shift, parts, config, doors, base } = this;
+    if (shift.isTakingOver) await checkAddresses(this.ownAddresses());
+    await shift.take(parts, this.handOver);
+    const open = <T>(door: () => Promise<T>): Promise<T> =>
+      shift.isTakingOver ? persistently(base.clock, door) : door();
+    doors.control = await open(() => this.openControl());
+    for (const listener of config.listeners) {
+      doors.listeners.set(listener.name, await open(() => this.openListener(listener)));
+    }
+    doors.observing = await open(() => this.openObserving());
+    shift.begin(parts);
+  }
+
+  async close(): Promise<void> {
+    this.predecessor.close();
+    await this.parts.source.close();
+    if (!this.predecessor.isReplaced) await this.release();
+    await this.doors.end();
+  }
+
+  /** Lets go of clients, sockets, pushes and secrets; messaging servers may still be heard. */
+  private async release(): Promise<void> {
+    const { doors, parts, shift, links } = this;
+    const closed = doors.close();
+    parts.wake.close();
+    parts.registry.close();
+    wipe(parts.processKey);
+    shift.gate.release();
+    await Promise.all([closed, ...[...links.values()].map((link) => link.close())]);
+  }
+
+  /** Those for which no socket was inherited. */
+  private ownAddresses(): ListenAddress[] {
+    const { listeners, observe } = this.config;
+    const all = [
+      ...listeners.map(({ name, listen }) => [name, listen] as const),
+      [OBSERVE, observe.listen] as const,
+    ];
+    return all.filter(([name]) => !this.sockets.has(name)).map(([, listen]) => listen);
+  }
+
+  private openControl(): Promise<ControlSocket> {
+    const { config, base, metrics, predecessor, doors, parts } = this;
+    const { clock, log } = base;
+    const { registry, wake } = parts;
+    const commands = {
+      inventory: inventoryCommand(metrics, SUBSCRIBER_HOLDINGS),
+      trace: traceCommand({ clock, wake, holderOf: (queue) => registry.holderOf(queue) }),
+      upgrade: upgradeCommand({ clock, predecessor, sockets: () => doors.sockets }),
+    };
+    const streams = { 'hand-over': predecessor.serve };
+    return startControl({ path: controlPath(config), commands, streams, clock, log });
+  }
+
+  private openListener(listener: SubscriberConfig['listeners'][number]): Promise<NtfListener> {
+    const { name, listen, topic, gateway } = listener;
+    const { base, files, parts, config, shift } = this;
+    return startNtfListener({
+      ...{ ...base, name, listen, topic, fd: this.sockets.get(name) },
+      metrics: this.clientMetrics,
+      identity: files.listeners.get(name)!,
+      link: this.gatedLinks.get(gateway)!,
+      limits: { connections: config.limits.connections },
+      processKey: parts.processKey,
+      subscriberTag: subscriberTag(base.crypto, files.identity.publicKey),
+      devices: parts.registry,
+      wake: parts.wake,
+      held: shift.gate.passed,
+    });
+  }
+
+  private openObserving(): Promise<ObserveListener> {
+    const { config, links, metrics } = this;
+    const notReady = (): string | undefined => unreadyGateway(links, config.listeners);
+    return startObserving({
+      listen: config.observe.listen,
+      fd: this.sockets.get(OBSERVE),
+      metrics,
+      notReady,
+    });
+  }
 }
 
 interface Base {
@@ -107,10 +233,12 @@ function assemble(
   base: Base,
   metrics: Metrics,
   links: Links,
+  heldClock: Clock,
 ) {
   const { limits, smp } = config;
   const registry = new MemoryRegistry<SmpQueue, NotifierKey>({
     ...base,
+    clock: heldClock,
     metrics: metrics.add(registryMetrics),
     form: smpAddressForm,
     limits: {
@@ -120,9 +248,10 @@ function assemble(
       subscriptionsPerDevice: limits.subscriptions_per_device,
     },
   });
+  const journal = new Journal(registry);
   const source = new SmpSource({
     ...base,
-    sink: registry,
+    sink: journal,
     metrics: metrics.add(smpMetrics),
     service,
     proxy: smp.socks_proxy,
@@ -132,6 +261,7 @@ function assemble(
   });
   const wake = createWakeEngine({
     ...base,
+    clock: heldClock,
     metrics: metrics.add(wakeMetrics),
     devices: registry,
     queues: registry,
@@ -139,7 +269,7 @@ function assemble(
     limits: { devices: limits.devices, mailboxEntries: limits.mailbox_entries },
   });
   registry.connect(source, wake);
-  return { registry, source, wake };
+  return { registry, source, wake, journal };
 }
 
 const wakeListener = (listener: SubscriberConfig['listeners'][number], links: Links): WakeListener => ({
@@ -151,26 +281,6 @@ const wakeListener = (listener: SubscriberConfig['listeners'][number], links: Li
   coalesceMs: listener.coalesce_ms,
   delayMs: listener.delay_ms,
 });
-
-type ListenerBase = Omit<NtfListenerOptions, 'name' | 'listen' | 'topic' | 'identity' | 'link' | 'limits'>;
-
-/** By name, each listening. */
-async function openListeners(
-  config: SubscriberConfig,
-  files: SubscriberFiles,
-  links: Links,
-  base: ListenerBase,
-): Promise<Map<string, NtfListener>> {
-  const limits = { connections: config.limits.connections };
-  const opened = new Map<string, NtfListener>();
-  for (const listener of config.listeners) {
-    const { name, listen, topic, gateway } = listener;
-    const identity = files.listeners.get(name)!;
-    const link = links.get(gateway)!;
-    opened.set(name, await startNtfListener({ ...base, name, listen, topic, identity, link, limits }));
-  }
-  return opened;
-}
 
 type LinkBase = Omit<Parameters<typeof createGatewayLink>[0], 'address' | 'tls'>;
 

@@ -54,11 +54,17 @@ const gateway = z.strictObject({
   socks_proxy: socksProxy,
 });
 
+/** Where sockets are inherited by name, that of the listener for metrics. */
+const OBSERVE_NAME = 'observe';
+
 /** Unless `coalesce_ms` is set: stock clients want every push at once, apps on the SDK gain by fewer. */
 const COALESCE_MS = { simplex: 0, porchlight: 1_000 } as const;
 
 const listenerKeys = z.strictObject({
-  name: nameField,
+  name: nameField.refine(
+    (name) => name !== OBSERVE_NAME,
+    "expected another name: it is the second listener's",
+  ),
   listen: listenField,
   /** Where phones reach it, for what `porchlight pair` prints. */
   public_address: listenField.optional(),

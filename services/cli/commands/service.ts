@@ -4,15 +4,20 @@ import type { Crypto } from '../../../shared/crypto/crypto.js';
 import { loadCrypto } from '../../../shared/crypto/load.js';
 import { ConfigError, loadConfig, printConfig } from '../../../shared/run/config.js';
 import { hardenProcess, refuseRevealingSwitches } from '../../../shared/run/hardening.js';
+import { inheritedSockets } from '../../../shared/run/inherited-sockets.js';
 import { createLog, type Log, type LogLevel } from '../../../shared/run/log.js';
 import { onShutdown } from '../../../shared/run/shutdown.js';
 
 export interface ServiceOptions {
   readonly config: string;
   readonly checkConfig?: true;
+  /** Of a subscriber: without losing what the one that runs holds. */
+  readonly takeOver?: true;
 }
 
 interface Running {
+  /** Resolves when another process has taken over. */
+  readonly replaced?: Promise<void>;
   close(): Promise<void>;
 }
 
@@ -20,7 +25,7 @@ interface Service<S extends z.ZodType> {
   readonly schema: S;
   /** Opens every file that the configuration names. Throws `ConfigError`. */
   open(config: z.output<S>, crypto: Crypto): unknown;
-  start(config: z.output<S>, log: Log): Promise<Running>;
+  start(config: z.output<S>, log: Log, options: ServiceOptions): Promise<Running>;
 }
 
 const SERVICES = {
@@ -37,15 +42,20 @@ const SERVICES = {
     } satisfies Service<typeof gatewayConfigSchema>;
   },
   async subscriber() {
-    const [{ subscriberConfigSchema }, { openSubscriberFiles }, { startSubscriber }] = await Promise.all([
-      import('../../subscriber/config.js'),
-      import('../../subscriber/files.js'),
-      import('../../subscriber/app.js'),
-    ]);
+    const [{ subscriberConfigSchema }, { openSubscriberFiles }, { startSubscriber }, { OBSERVE }] =
+      await Promise.all([
+        import('../../subscriber/config.js'),
+        import('../../subscriber/files.js'),
+        import('../../subscriber/app.js'),
+        import('../../subscriber/doors.js'),
+      ]);
     return {
       schema: subscriberConfigSchema,
       open: openSubscriberFiles,
-      start: (config, log) => startSubscriber(config, { log }),
+      start: (config, log, { takeOver = false }) => {
+        const names = config.listeners.map(({ name }) => name);
+        return startSubscriber(config, { log, takeOver, sockets: inheritedSockets([...names, OBSERVE]) });
+      },
     } satisfies Service<typeof subscriberConfigSchema>;
   },
 };
@@ -63,7 +73,8 @@ export async function runService(name: keyof typeof SERVICES, options: ServiceOp
   }
   const log = createLog({ service: name, level: config.log.level, json: config.log.format === 'json' });
   hardenProcess(log);
-  const running = await service.start(config, log);
+  const running = await service.start(config, log, options);
+  void running.replaced?.then(() => process.exit());
   onShutdown(async () => {
     log.info('stopping');
     await running.close();

@@ -3,6 +3,7 @@ import type { Socket } from 'node:net';
 import { type Bytes, wipe } from '../../../shared/encoding/bytes.js';
 import { DecodeError } from '../../../shared/encoding/reader.js';
 import type { Clock } from '../../../shared/run/clock.js';
+import { HandOverError as Failure } from '../../../shared/run/hand-over-error.js';
 import {
   decodeReason,
   encodeFrame,
@@ -20,16 +21,8 @@ export const FOR_EVER = Number.POSITIVE_INFINITY;
 /** Frames that wait to be taken before nothing more is read. */
 const MAX_WAITING = 16;
 
-/** The hand-over can't go on. Carries a closed word. */
-export class HandOverError extends Error {
-  override readonly name = 'HandOverError';
-  readonly reason: Reason;
-
-  constructor(reason: Reason) {
-    super(reason);
-    this.reason = reason;
-  }
-}
+/** The hand-over can't go on. */
+export class HandOverError extends Failure<Reason> {}
 
 interface Taker {
   resolve(frame: WireFrame): void;

@@ -1,0 +1,74 @@
+/**
+ * Both sides of the hand-over in one subscriber, for its composition root: what holds it still, how it takes over from
+ * the one before, and how it makes way for the next.
+ */
+import type { Crypto, KeyPair } from '../../../shared/crypto/crypto.js';
+import type { Clock } from '../../../shared/run/clock.js';
+import type { Log } from '../../../shared/run/log.js';
+import type { MetricHandles } from '../../../shared/run/metrics.js';
+import { Gate, gatedClock, shiftedClock } from './gate.js';
+import type { handOverMetrics } from './metrics.js';
+import type { Parts } from './state.js';
+import { type Succession, succeed } from './successor.js';
+
+export interface ShiftOptions {
+  readonly crypto: Crypto;
+  readonly clock: Clock;
+  readonly identity: KeyPair;
+  readonly log: Log;
+  /** Of the control socket. */
+  readonly path: string;
+  /** Take over from the subscriber that listens there, if one does. */
+  readonly takeOver: boolean;
+}
+
+/** The change from one process to the next, as the later one sees it. */
+export class Shift {
+  /** Time, as the predecessor measured it. */
+  readonly clock: Clock;
+  /** The same, for what is held still. */
+  readonly heldClock: Clock;
+  readonly gate = new Gate();
+  private readonly succession: Succession | undefined;
+  private readonly startedAt: number;
+
+  private constructor(clock: Clock, succession: Succession | undefined) {
+    this.clock = succession === undefined ? clock : shiftedClock(clock, succession.shiftMs);
+    this.heldClock = gatedClock(this.clock, this.gate);
+    this.succession = succession;
+    this.startedAt = this.clock.monotonic();
+    if (succession !== undefined) this.gate.hold();
+  }
+
+  /** Rejects with `HandOverError` where a predecessor can't be succeeded: it serves on. */
+  static async start(options: ShiftOptions): Promise<Shift> {
+    const succession = options.takeOver ? await succeed(options) : undefined;
+    return new Shift(options.clock, succession);
+  }
+
+  get isTakingOver(): boolean {
+    return this.succession !== undefined;
+  }
+
+  /** Takes everything from the predecessor, who has let go of sockets when this resolves. */
+  async take(parts: Parts, metrics: MetricHandles<typeof handOverMetrics>): Promise<void> {
+    metrics.handover_taken_over.set(this.isTakingOver ? 1 : 0);
+    if (this.succession === undefined) return;
+    await this.succession.receive(parts);
+    await this.succession.follow(parts);
+    metrics.handover_pause_seconds.set((this.clock.monotonic() - this.startedAt) / 1000);
+  }
+
+  /** We can't: the predecessor serves on. Without effect once it doesn't. */
+  refuse(): void {
+    this.succession?.refuse();
+  }
+
+  /** What was taken goes on. */
+  begin({ source, wake }: Parts): void {
+    if (!this.isTakingOver) return;
+    this.gate.release();
+    source.begin();
+    wake.begin();
+  }
+}
