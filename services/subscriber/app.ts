@@ -9,7 +9,10 @@ import { inventoryCommand } from '../../shared/run/inventory.js';
 import type { Log } from '../../shared/run/log.js';
 import { Metrics } from '../../shared/run/metrics.js';
 import { startObserving } from '../../shared/run/observe.js';
-import type { SmpQueue } from '../../shared/smp/address.js';
+import { measureProcess } from '../../shared/run/process-metrics.js';
+import { openStatusPages } from '../../shared/run/status/pages.js';
+import { packageVersion } from '../../shared/run/version.js';
+import { parseServer, type SmpQueue } from '../../shared/smp/address.js';
 import { type NtfListener, type NtfListenerOptions, startNtfListener } from './clients/listener.js';
 import { clientMetrics } from './clients/metrics.js';
 import type { SubscriberConfig } from './config.js';
@@ -19,17 +22,27 @@ import { dialThrough } from './outbound/connector.js';
 import type { GatewayLink } from './outbound/gateway-link.js';
 import { createGatewayLink } from './outbound/link.js';
 import { linkMetrics } from './outbound/metrics.js';
+import { type Canaries, startCanaries } from './probe/canaries.js';
+import type { CanaryShared } from './probe/canary.js';
+import { doctorCommand, type GatewayToCheck } from './probe/doctor/command.js';
+import type { ListenerToCheck } from './probe/doctor/listeners.js';
+import { probeMetrics } from './probe/metrics.js';
+import { openUser } from './probe/own-queue.js';
+import { MAX_WATCHES, WatchedSink } from './probe/queue-watch.js';
 import { unreadyGateway } from './readiness.js';
 import { MemoryRegistry } from './registry/memory-registry.js';
 import { registryMetrics } from './registry/metrics.js';
 import { smpAddressForm } from './registry/smp-address-form.js';
 import { smpMetrics } from './sources/smp/metrics.js';
 import { type NotifierKey, SmpSource } from './sources/smp/source.js';
+import { wayOf } from './sources/smp/ways-config.js';
+import { subscriberStatus } from './status.js';
 import { traceCommand } from './trace.js';
 import { createWakeEngine, type WakeListener } from './wake/engine.js';
 import { wakeMetrics } from './wake/metrics.js';
 
 const PROCESS_KEY_SIZE = 32;
+const MINUTE_MS = 60_000;
 
 export interface SubscriberDeps {
   readonly log: Log;
@@ -54,13 +67,23 @@ export async function startSubscriber(config: SubscriberConfig, deps: Subscriber
 
   const { identity } = files;
   const links = openLinks(config, { ...base, identity, metrics: metrics.add(linkMetrics) });
-  const { registry, source, wake } = assemble(config, files, base, metrics, links);
+  const { registry, sink, source, wake } = assemble(config, files, base, metrics, links);
+  let listeners: ReadonlyMap<string, NtfListener> = new Map();
   const commands = {
     inventory: inventoryCommand(metrics, SUBSCRIBER_HOLDINGS),
     trace: traceCommand({ clock, wake, holderOf: (queue) => registry.holderOf(queue) }),
+    doctor: doctorCommand({
+      ...base,
+      source,
+      sink,
+      registry,
+      wake,
+      gateways: gatewaysToCheck(config, links),
+      listeners: () => listenersToCheck(config, files, listeners),
+    }),
   };
   const control = await startControl({ path: controlPath(config), commands, clock, log });
-  const listeners = await openListeners(config, files, links, {
+  listeners = await openListeners(config, files, links, {
     ...base,
     metrics: metrics.add(clientMetrics),
     processKey: crypto.randomBytes(PROCESS_KEY_SIZE),
@@ -68,17 +91,22 @@ export async function startSubscriber(config: SubscriberConfig, deps: Subscriber
     devices: registry,
     wake,
   });
-  const observing = await startObserving({
-    listen: config.observe.listen,
-    metrics,
-    notReady: () => unreadyGateway(links, config.listeners),
-  });
+  const notReady = () => unreadyGateway(links, config.listeners);
+  const measure = measureProcess(metrics, clock, notReady);
+  const status = { description: subscriberStatus, version: packageVersion(), crypto: crypto.backend };
+  const pages = openStatusPages({ ...status, clock, metrics, notReady, measure });
+  const { listen } = config.observe;
+  const observing = await startObserving({ listen, metrics, notReady, measure, pages: pages.routes });
+
+  const canaries = openCanaries(config, { ...base, metrics: metrics.add(probeMetrics), source, sink });
 
   return {
     ports: new Map([...listeners].map(([name, { port }]) => [name, port])),
     observePort: observing.port,
     async close() {
+      pages.close();
       await Promise.all([...listeners.values()].map((listener) => listener.close()));
+      await canaries.close();
       await source.close();
       wake.close();
       registry.close();
@@ -120,15 +148,17 @@ function assemble(
       subscriptionsPerDevice: limits.subscriptions_per_device,
     },
   });
+  const sink = new WatchedSink(registry, base.clock);
   const source = new SmpSource({
     ...base,
-    sink: registry,
+    sink,
     metrics: metrics.add(smpMetrics),
     service,
     proxy: smp.socks_proxy,
     isolation: smp.isolation,
     allow: smp.allow_networks,
-    limits: { queues: limits.subscriptions, servers: smp.max_servers },
+    ways: smp.servers.map(wayOf),
+    limits: { queues: limits.subscriptions + MAX_WATCHES, servers: smp.max_servers },
   });
   const wake = createWakeEngine({
     ...base,
@@ -139,7 +169,7 @@ function assemble(
     limits: { devices: limits.devices, mailboxEntries: limits.mailbox_entries },
   });
   registry.connect(source, wake);
-  return { registry, source, wake };
+  return { registry, sink, source, wake };
 }
 
 const wakeListener = (listener: SubscriberConfig['listeners'][number], links: Links): WakeListener => ({
@@ -182,3 +212,31 @@ function openLinks(config: SubscriberConfig, base: LinkBase): Map<string, Gatewa
   }
   return links;
 }
+
+type CanaryBase = Base & Pick<CanaryShared, 'metrics' | 'sink'> & { readonly source: SmpSource };
+
+const openCanaries = ({ smp }: SubscriberConfig, base: CanaryBase): Canaries =>
+  startCanaries(
+    smp.canaries.map((text) => parseServer(text)),
+    {
+      ...base,
+      openUser: (server, ms) => openUser(base, server, ms),
+      intervalMs: smp.canary_minutes * MINUTE_MS,
+    },
+  );
+
+const gatewaysToCheck = (config: SubscriberConfig, links: Links): GatewayToCheck[] =>
+  [...links].map(([name, link]) => {
+    const apps = config.listeners.filter(({ gateway }) => gateway === name);
+    return { name, link, apps };
+  });
+
+const listenersToCheck = (
+  config: SubscriberConfig,
+  files: SubscriberFiles,
+  opened: ReadonlyMap<string, NtfListener>,
+): ListenerToCheck[] =>
+  config.listeners.map(({ name, listen: { host, port } }) => {
+    const { keyHash } = files.listeners.get(name)!;
+    return { name, host, port: opened.get(name)?.port ?? port, keyHash };
+  });
