@@ -11,7 +11,10 @@ import type { ListenAddress } from '../../shared/run/listen.js';
 import type { Log } from '../../shared/run/log.js';
 import { Metrics } from '../../shared/run/metrics.js';
 import { type ObserveListener, startObserving } from '../../shared/run/observe.js';
-import type { SmpQueue } from '../../shared/smp/address.js';
+import { measureProcess } from '../../shared/run/process-metrics.js';
+import { openStatusPages, type StatusPages } from '../../shared/run/status/pages.js';
+import { packageVersion } from '../../shared/run/version.js';
+import { parseServer, type SmpQueue } from '../../shared/smp/address.js';
 import { type NtfListener, startNtfListener } from './clients/listener.js';
 import { clientMetrics } from './clients/metrics.js';
 import type { SubscriberConfig } from './config.js';
@@ -29,17 +32,27 @@ import { dialThrough } from './outbound/connector.js';
 import type { GatewayLink } from './outbound/gateway-link.js';
 import { createGatewayLink } from './outbound/link.js';
 import { linkMetrics } from './outbound/metrics.js';
+import { type Canaries, startCanaries } from './probe/canaries.js';
+import type { CanaryShared } from './probe/canary.js';
+import { doctorCommand, type GatewayToCheck } from './probe/doctor/command.js';
+import type { ListenerToCheck } from './probe/doctor/listeners.js';
+import { probeMetrics } from './probe/metrics.js';
+import { openUser } from './probe/own-queue.js';
+import { MAX_WATCHES, WatchedSink } from './probe/queue-watch.js';
 import { unreadyGateway } from './readiness.js';
 import { MemoryRegistry } from './registry/memory-registry.js';
 import { registryMetrics } from './registry/metrics.js';
 import { smpAddressForm } from './registry/smp-address-form.js';
 import { smpMetrics } from './sources/smp/metrics.js';
 import { type NotifierKey, SmpSource } from './sources/smp/source.js';
+import { wayOf } from './sources/smp/ways-config.js';
+import { subscriberStatus } from './status.js';
 import { traceCommand } from './trace.js';
 import { createWakeEngine, type WakeListener } from './wake/engine.js';
 import { wakeMetrics } from './wake/metrics.js';
 
 const PROCESS_KEY_SIZE = 32;
+const MINUTE_MS = 60_000;
 
 export interface SubscriberDeps {
   readonly log: Log;
@@ -93,12 +106,17 @@ class Service implements Subscriber {
   private readonly metrics = new Metrics('porchlight_subscriber_');
   private readonly handOver = this.metrics.add(handOverMetrics);
   private readonly clientMetrics = this.metrics.add(clientMetrics);
+  private readonly probeMetrics = this.metrics.add(probeMetrics);
   private readonly links: Links;
   /** The same, held still while they are handed over. */
   private readonly gatedLinks: Links;
+  private readonly sink: WatchedSink;
   private readonly parts: Parts;
   private readonly predecessor: Predecessor;
   private readonly doors = new Doors();
+  private measure: (() => void) | undefined;
+  private pages: StatusPages | undefined;
+  private canaries: Canaries | undefined;
 
   constructor(
     config: SubscriberConfig,
@@ -116,12 +134,20 @@ class Service implements Subscriber {
     const { base, metrics } = this;
     this.links = openLinks(config, { ...base, identity, metrics: metrics.add(linkMetrics) });
     this.gatedLinks = new Map([...this.links].map(([name, link]) => [name, gatedLink(link, gate)]));
-    const { journal, ...core } = assemble(config, files, base, metrics, this.gatedLinks, shift.heldClock);
+    const { journal, sink, ...core } = assemble(
+      config,
+      files,
+      base,
+      metrics,
+      this.gatedLinks,
+      shift.heldClock,
+    );
     const processKey = crypto.randomBytes(PROCESS_KEY_SIZE);
+    this.sink = sink;
     this.parts = { ...core, processKey, listeners: new Set(config.listeners.map(({ name }) => name)) };
     const tools = { ...base, identity, metrics: this.handOver };
     const release = (): Promise<void> => this.release();
-    this.predecessor = new Predecessor({ ...tools, parts: this.parts, gate, journal, release });
+    this.predecessor = new Predecessor({ ...tools, parts: this.parts, gate, journal, sink, release });
     this.replaced = this.predecessor.gone;
   }
 
@@ -145,10 +171,13 @@ class Service implements Subscriber {
     }
     doors.observing = await open(() => this.openObserving());
     shift.begin(parts);
+    const probe = { ...base, metrics: this.probeMetrics, source: parts.source, sink: this.sink };
+    this.canaries = openCanaries(config, probe);
   }
 
   async close(): Promise<void> {
     this.predecessor.close();
+    await this.canaries?.close();
     await this.parts.source.close();
     if (!this.predecessor.isReplaced) await this.release();
     await this.doors.end();
@@ -157,7 +186,8 @@ class Service implements Subscriber {
   /** Lets go of clients, sockets, pushes and secrets; messaging servers may still be heard. */
   private async release(): Promise<void> {
     const { doors, parts, shift, links } = this;
-    const closed = doors.close();
+    this.pages?.close();
+    const closed = Promise.all([doors.close(), this.canaries?.close()]);
     parts.wake.close();
     parts.registry.close();
     wipe(parts.processKey);
@@ -176,12 +206,17 @@ class Service implements Subscriber {
   }
 
   private openControl(): Promise<ControlSocket> {
-    const { config, base, metrics, predecessor, doors, parts } = this;
+    const { config, files, base, metrics, predecessor, doors, parts, links, sink } = this;
     const { clock, log } = base;
-    const { registry, wake } = parts;
+    const { registry, source, wake } = parts;
     const commands = {
       inventory: inventoryCommand(metrics, SUBSCRIBER_HOLDINGS),
       trace: traceCommand({ clock, wake, holderOf: (queue) => registry.holderOf(queue) }),
+      doctor: doctorCommand({
+        ...{ ...base, source, sink, registry, wake },
+        gateways: gatewaysToCheck(config, links),
+        listeners: () => listenersToCheck(config, files, doors.listeners),
+      }),
       upgrade: upgradeCommand({ clock, predecessor, sockets: () => doors.sockets }),
     };
     const streams = { 'hand-over': predecessor.serve };
@@ -206,14 +241,16 @@ class Service implements Subscriber {
   }
 
   private openObserving(): Promise<ObserveListener> {
-    const { config, links, metrics } = this;
+    const { config, links, metrics, base } = this;
+    const { clock, crypto } = base;
     const notReady = (): string | undefined => unreadyGateway(links, config.listeners);
-    return startObserving({
-      listen: config.observe.listen,
-      fd: this.sockets.get(OBSERVE),
-      metrics,
-      notReady,
-    });
+    this.measure ??= measureProcess(metrics, clock, notReady);
+    const { measure } = this;
+    const status = { description: subscriberStatus, version: packageVersion(), crypto: crypto.backend };
+    this.pages ??= openStatusPages({ ...status, clock, metrics, notReady, measure });
+    const { routes: pages } = this.pages;
+    const socket = { listen: config.observe.listen, fd: this.sockets.get(OBSERVE) };
+    return startObserving({ ...socket, metrics, notReady, measure, pages });
   }
 }
 
@@ -249,15 +286,17 @@ function assemble(
     },
   });
   const journal = new Journal(registry);
+  const sink = new WatchedSink(journal, base.clock);
   const source = new SmpSource({
     ...base,
-    sink: journal,
+    sink,
     metrics: metrics.add(smpMetrics),
     service,
     proxy: smp.socks_proxy,
     isolation: smp.isolation,
     allow: smp.allow_networks,
-    limits: { queues: limits.subscriptions, servers: smp.max_servers },
+    ways: smp.servers.map(wayOf),
+    limits: { queues: limits.subscriptions + MAX_WATCHES, servers: smp.max_servers },
   });
   const wake = createWakeEngine({
     ...base,
@@ -269,7 +308,7 @@ function assemble(
     limits: { devices: limits.devices, mailboxEntries: limits.mailbox_entries },
   });
   registry.connect(source, wake);
-  return { registry, source, wake, journal };
+  return { registry, sink, source, wake, journal };
 }
 
 const wakeListener = (listener: SubscriberConfig['listeners'][number], links: Links): WakeListener => ({
@@ -292,3 +331,31 @@ function openLinks(config: SubscriberConfig, base: LinkBase): Map<string, Gatewa
   }
   return links;
 }
+
+type CanaryBase = Base & Pick<CanaryShared, 'metrics' | 'sink'> & { readonly source: SmpSource };
+
+const openCanaries = ({ smp }: SubscriberConfig, base: CanaryBase): Canaries =>
+  startCanaries(
+    smp.canaries.map((text) => parseServer(text)),
+    {
+      ...base,
+      openUser: (server, ms) => openUser(base, server, ms),
+      intervalMs: smp.canary_minutes * MINUTE_MS,
+    },
+  );
+
+const gatewaysToCheck = (config: SubscriberConfig, links: Links): GatewayToCheck[] =>
+  [...links].map(([name, link]) => {
+    const apps = config.listeners.filter(({ gateway }) => gateway === name);
+    return { name, link, apps };
+  });
+
+const listenersToCheck = (
+  config: SubscriberConfig,
+  files: SubscriberFiles,
+  opened: ReadonlyMap<string, NtfListener>,
+): ListenerToCheck[] =>
+  config.listeners.map(({ name, listen: { host, port } }) => {
+    const { keyHash } = files.listeners.get(name)!;
+    return { name, host, port: opened.get(name)?.port ?? port, keyHash };
+  });

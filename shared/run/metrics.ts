@@ -4,7 +4,7 @@
  */
 import { Counter, Gauge, Histogram, Registry } from 'prom-client';
 
-type Labels = Readonly<Record<string, readonly string[]>>;
+export type Labels = Readonly<Record<string, readonly string[]>>;
 
 export interface MetricSpec {
   readonly kind: 'counter' | 'gauge' | 'histogram';
@@ -47,6 +47,14 @@ export type MetricHandles<T extends MetricTable> = {
       : HistogramHandle<T[N]>;
 };
 
+/** One value at one moment, as the text format has it: a histogram is many of them, with the label `le`. */
+export interface Sample {
+  /** Without the prefix; with `_bucket`, `_sum`, `_count` where it is a histogram's. */
+  readonly name: string;
+  readonly labels: Readonly<Partial<Record<string, string | number>>>;
+  readonly value: number;
+}
+
 /** One process's metrics, all under one prefix (`porchlight_gateway_`). */
 export class Metrics {
   private readonly registry = new Registry();
@@ -66,6 +74,18 @@ export class Metrics {
   /** The Prometheus text format. */
   text(): Promise<string> {
     return this.registry.metrics();
+  }
+
+  /** Every value of every metric. */
+  async samples(): Promise<Sample[]> {
+    const families = await this.registry.getMetricsAsJSON();
+    return families.flatMap(({ name, values }) =>
+      values.map((sample) => {
+        const full =
+          'metricName' in sample && typeof sample.metricName === 'string' ? sample.metricName : name;
+        return { name: full.slice(this.prefix.length), labels: sample.labels, value: Number(sample.value) };
+      }),
+    );
   }
 
   /** Every gauge's value, summed over its labels, by its name without the prefix. */

@@ -1,5 +1,6 @@
 /**
- * The second listener of a service: `/healthz` (the process runs), `/readyz` (it can do its work), `/metrics`.
+ * The second listener of a service: `/healthz` (the process runs), `/readyz` (it can do its work), `/metrics`, and the
+ * status pages.
  * Loopback by default: what it tells is for the operator.
  */
 import type { AddressInfo, Server } from 'node:net';
@@ -15,6 +16,10 @@ export interface ObserveOptions {
   readonly metrics: Metrics;
   /** Undefined when ready, else a short reason made of our own words. */
   readonly notReady: () => string | undefined;
+  /** Brings gauges up to date before they are read. */
+  readonly measure?: () => void;
+  /** Routes of the status pages. */
+  readonly pages?: Hono;
 }
 
 export interface ObserveListener {
@@ -31,7 +36,11 @@ export async function startObserving(options: ObserveOptions): Promise<ObserveLi
     const reason = options.notReady();
     return reason === undefined ? c.text('ready\n') : c.text(`${reason}\n`, 503);
   });
-  app.get('/metrics', async (c) => c.text(await options.metrics.text()));
+  app.get('/metrics', async (c) => {
+    options.measure?.();
+    return c.text(await options.metrics.text());
+  });
+  if (options.pages !== undefined) app.route('/', options.pages);
   app.onError((_, c) => c.text('error\n', 500));
   const server = createAdaptorServer({ fetch: app.fetch });
   const { fd, listen } = options;

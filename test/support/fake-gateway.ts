@@ -138,6 +138,10 @@ async function receive(
 /** Accepts all frames, or answers a capability call with bytes of the right size. */
 export function grant(request: SeenRequest): void {
   const { path, frames, response } = request;
+  if (path === PATHS.revoke) {
+    response.writeHead(204, { 'content-type': CONTENT_TYPE }).end();
+    return;
+  }
   response.writeHead(200, { 'content-type': CONTENT_TYPE });
   for (const index of frames.keys()) response.write(encodeAnswer(index, ACCEPTED));
   response.end(

@@ -30,6 +30,9 @@ export class FakeLink implements GatewayLink {
   /** Sealed tokens exchanged, by their first byte. */
   readonly exchanged: number[] = [];
   readonly renewed: number[] = [];
+  readonly revoked: number[] = [];
+  /** What a revocation waits for, or rejects with. */
+  revocation: (() => Promise<void>) | undefined;
   /** Instead of a capability. */
   exchangeRefusal: GatewayRefusal | undefined;
   renewRefusal: GatewayRefusal | undefined;
@@ -71,6 +74,11 @@ export class FakeLink implements GatewayLink {
     this.renewed.push(held[0]!);
     if (this.renewRefusal !== undefined) throw this.renewRefusal;
     return capability(this.nextCapability++);
+  }
+
+  async revoke(held: Uint8Array): Promise<void> {
+    this.revoked.push(held[0]!);
+    await this.revocation?.();
   }
 
   push(frame: Frame): Promise<Outcome> {

@@ -144,9 +144,11 @@ export class FakeRegistry implements Devices {
 const queueName = (queue: SmpQueue): string => `${toHex(queue.server.keyHash)}/${toHex(queue.notifierId)}`;
 
 /** Draws a code for each verification and confirms the device at once, as if its push had been accepted. */
-export class FakeWake implements Pick<WakeEngine, 'verify' | 'prove' | 'checksChanged'> {
+export class FakeWake implements Pick<WakeEngine, 'verify' | 'giveUp' | 'prove' | 'checksChanged'> {
   readonly codes = new Map<number, Uint8Array>();
   verifications = 0;
+  /** Slots of devices whose capability was given up. */
+  readonly givenUp: number[] = [];
   checksChanges = 0;
   /** When set, proofs end with it. */
   result: ProofResult | Promise<ProofResult> | undefined;
@@ -160,6 +162,10 @@ export class FakeWake implements Pick<WakeEngine, 'verify' | 'prove' | 'checksCh
     this.verifications++;
     if (!this.codes.has(device.slot)) this.codes.set(device.slot, new Uint8Array(randomBytes(32)));
     if (device.status === 'registered') this.registry.setStatus(device, 'confirmed');
+  }
+
+  giveUp(device: Device): void {
+    this.givenUp.push(device.slot);
   }
 
   async prove(device: Device, code: Uint8Array): Promise<ProofResult> {

@@ -53,7 +53,7 @@ export interface TestNtfServerOptions {
   readonly crypto?: Crypto;
   readonly limits?: Partial<NtfListenerLimits>;
   /** Instead of the one that `TestNtfServer` shows. */
-  readonly engine?: Pick<WakeEngine, 'verify' | 'prove' | 'checksChanged'>;
+  readonly engine?: Pick<WakeEngine, 'verify' | 'giveUp' | 'prove' | 'checksChanged'>;
 }
 
 export function testIdentity(crypto: Crypto, algorithm: 'ed25519' | 'ed448' = 'ed25519'): NtfIdentity {

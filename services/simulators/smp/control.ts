@@ -24,7 +24,7 @@ const fault = z.union([
     times,
   }),
   z.strictObject({ kind: z.literal('delay'), ms: z.int().min(0), times }),
-  z.strictObject({ kind: z.literal('stranger'), times }),
+  z.strictObject({ kind: z.enum(['stranger', 'vanish']), times }),
 ]);
 
 const request = z.union([

@@ -109,19 +109,23 @@ export class Delivery {
   }
 
   private deliver(): void {
+    const { receivers, faults, counters } = this.parts;
     const batches = new Map<Subscriber, ServerEvent[]>();
     for (const notifier of this.waiting) {
-      const subscriber = this.parts.receivers.of(notifier);
+      const subscriber = receivers.of(notifier);
       if (!subscriber || subscriber.full) continue; // kept for the next round
       const events = batches.get(subscriber) ?? [];
-      for (const notification of notifier.pending) events.push(nmsg(notifier.id, notification));
+      for (const notification of notifier.pending) {
+        if (faults.takeVanish()) counters.notificationsLost++;
+        else events.push(nmsg(notifier.id, notification));
+      }
       batches.set(subscriber, events);
       notifier.pending = [];
       this.waiting.delete(notifier);
     }
     for (const [subscriber, events] of batches) {
-      this.parts.counters.notificationsSent += events.length;
-      subscriber.tell(events);
+      counters.notificationsSent += events.length;
+      if (events.length > 0) subscriber.tell(events);
     }
     this.tellOfStrangers();
   }

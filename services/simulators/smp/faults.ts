@@ -22,7 +22,9 @@ export type Fault =
   /** All that a connection sends for one of its blocks comes late. */
   | { readonly kind: 'delay'; readonly ms: number; readonly times?: number }
   /** With the next delivery, each notifier gets a notification of a queue that it does not follow. */
-  | { readonly kind: 'stranger'; readonly times?: number };
+  | { readonly kind: 'stranger'; readonly times?: number }
+  /** A notification is lost on its way, and its connection goes on. */
+  | { readonly kind: 'vanish'; readonly times?: number };
 
 export type BlockFault = 'drop' | 'stall' | 'garbage';
 
@@ -84,6 +86,10 @@ export class FaultScript {
 
   takeStranger(): boolean {
     return this.take((f) => f.kind === 'stranger') !== undefined;
+  }
+
+  takeVanish(): boolean {
+    return this.take((f) => f.kind === 'vanish') !== undefined;
   }
 
   private take(fits: (fault: Fault) => boolean): Fault | undefined {

@@ -24,7 +24,7 @@ export interface HandlerOptions {
   readonly listener: string;
   readonly crypto: Crypto;
   readonly devices: Devices;
-  readonly wake: Pick<WakeEngine, 'verify' | 'prove' | 'checksChanged'>;
+  readonly wake: Pick<WakeEngine, 'verify' | 'giveUp' | 'prove' | 'checksChanged'>;
   readonly sealer: TokenSealer;
   /** 32 bytes, random per process: the servers' halves of the DH secrets are drawn from it. */
   readonly processKey: Uint8Array;
@@ -89,6 +89,7 @@ export class Handlers {
       case 'TRPL':
         return this.replace(device, command.token);
       case 'TDEL':
+        this.options.wake.giveUp(device);
         this.options.devices.remove(device);
         return OK;
       case 'TCRN':

@@ -38,7 +38,7 @@ export interface NtfListenerOptions {
   readonly processKey: Uint8Array;
   readonly link: Pick<GatewayLink, 'facts'>;
   readonly devices: Devices;
-  readonly wake: Pick<WakeEngine, 'verify' | 'prove' | 'checksChanged'>;
+  readonly wake: Pick<WakeEngine, 'verify' | 'giveUp' | 'prove' | 'checksChanged'>;
   readonly crypto: Crypto;
   readonly clock: Clock;
   readonly log: Log;

@@ -81,6 +81,7 @@ export function gatedLink(link: GatewayLink, gate: Gate): GatewayLink {
     exchange: (sealedToken) => gated(link.exchange(sealedToken)),
     prove: (capability, code) => gated(link.prove(capability, code)),
     renew: (capability) => gated(link.renew(capability)),
+    revoke: (capability) => gated(link.revoke(capability)),
     push: (frame: Frame): Promise<Outcome> => gated(link.push(frame)),
     askStatement: () => link.askStatement(),
     hello: () => link.hello(),

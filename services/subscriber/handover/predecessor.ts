@@ -9,6 +9,7 @@ import { Writer } from '../../../shared/encoding/writer.js';
 import { type Clock, sleep } from '../../../shared/run/clock.js';
 import type { Log } from '../../../shared/run/log.js';
 import type { MetricHandles } from '../../../shared/run/metrics.js';
+import type { SourceSink } from '../sources/source.js';
 import { Channel, HandOverError } from './channel.js';
 import { Forwarder } from './events.js';
 import { decodeHello, encodeChallenge, FORMAT, NONCE_SIZE } from './frames.js';
@@ -34,6 +35,8 @@ export interface PredecessorOptions {
   readonly parts: Parts;
   readonly gate: Gate;
   readonly journal: Journal;
+  /** Where the source's reports go: what it hears last, too. */
+  readonly sink: SourceSink;
   /** Lets go of clients, listeners, control socket, pushes and secrets: another process is the subscriber. */
   readonly release: () => Promise<void>;
 }
@@ -146,7 +149,7 @@ export class Predecessor {
 
   /** No way back: what is kept goes to the successor, and then everything that comes. */
   private async handOver(channel: Channel): Promise<void> {
-    const { parts, journal, metrics, release, log } = this.options;
+    const { parts, journal, sink, metrics, release, log } = this.options;
     const forwarder = new Forwarder(channel, metrics);
     channel.lost(() => !this.isOver && log.error('the successor ended'));
     channel.post('commit');
@@ -156,7 +159,7 @@ export class Predecessor {
     forwarder.flush();
     channel.post('released');
     const isLost = new Promise<void>((resolve) => channel.lost(resolve));
-    await Promise.race([parts.source.drain(journal), isLost]);
+    await Promise.race([parts.source.drain(sink), isLost]);
     forwarder.flush();
     this.step('drained');
     channel.post('finished');

@@ -22,7 +22,7 @@ export interface CallsOptions {
   readonly onUnknownSealingKey: () => void;
 }
 
-type Endpoint = 'exchange' | 'prove' | 'renew';
+type Endpoint = 'exchange' | 'prove' | 'renew' | 'revoke';
 
 /** A TVFY waits 8 s for its proof (design §4.1); so does everything else here. */
 const CALL_MS = 8_000;
@@ -52,6 +52,10 @@ export class CapabilityCalls {
 
   renew(capability: Bytes): Promise<Uint8Array> {
     return this.call('renew', PATHS.renew, concat(capability), CAPABILITY_SIZE);
+  }
+
+  async revoke(capability: Bytes): Promise<void> {
+    await this.call('revoke', PATHS.revoke, concat(capability), 0);
   }
 
   private async call(endpoint: Endpoint, path: string, body: Uint8Array, size: number): Promise<Uint8Array> {
@@ -93,7 +97,8 @@ export class CapabilityCalls {
 /** The body of a good answer. Throws `GatewayRefusal`, or `NoAnswer` where asking again may help. */
 function granted(response: HttpResponse, size: number): Uint8Array {
   const { status, headers, body } = response;
-  if (status === 200 && headers['content-type'] === CONTENT_TYPE && body.length === size) return body;
+  const isWhole = status === (size === 0 ? 204 : 200) && body.length === size;
+  if (isWhole && headers['content-type'] === CONTENT_TYPE) return body;
   const code = problemOf(response);
   if (code === undefined || code === 'replay') throw new NoAnswer('no answer');
   throw new GatewayRefusal(code, retryAfter(response));

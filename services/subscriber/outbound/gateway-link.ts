@@ -50,6 +50,11 @@ export interface GatewayLink {
   /** POST /v1/capabilities/renew. Rejects with `GatewayRefusal`. */
   renew(capability: Uint8Array): Promise<Uint8Array>;
   /**
+   * POST /v1/capabilities/revoke: the gateway takes no capability of that device from us any more that is not younger.
+   * Rejects with `GatewayRefusal` (`bad-capability`: it was over already).
+   */
+  revoke(capability: Uint8Array): Promise<void>;
+  /**
    * Hands one frame over; its arrays must stay as they are until the outcome is there. Never rejects: no answer
    * after repeats is outcome `unavailable`. Whoever sees that outcome finds `available` false and is told when it
    * turns true. A full queue is `later`, reason `load`.

@@ -98,6 +98,7 @@ export function createGatewayLink(options: GatewayLinkOptions): GatewayLink {
     exchange: (sealedToken) => calls.exchange(sealedToken),
     prove: (capability, code) => calls.prove(capability, code),
     renew: (capability) => calls.renew(capability),
+    revoke: (capability) => calls.revoke(capability),
     push: (frame) => batcher.push(frame),
     askStatement: () => statements.refresh(),
     hello: () => hello(client),

@@ -37,7 +37,7 @@ export const linkMetrics = {
   link_calls_total: {
     kind: 'counter',
     help: 'Capability calls, by endpoint and result',
-    labels: { endpoint: ['exchange', 'prove', 'renew'], result: ['ok', 'refused', 'no-answer'] },
+    labels: { endpoint: ['exchange', 'prove', 'renew', 'revoke'], result: ['ok', 'refused', 'no-answer'] },
   },
   link_statements_total: {
     kind: 'counter',

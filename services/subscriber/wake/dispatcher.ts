@@ -120,10 +120,10 @@ export class Dispatcher {
     this.deps.metrics.wake_sent_total.inc({ kind: flight.kind });
     pager.frame = frame;
     void pager.lane.link.push(frame).then((outcome) => {
-      wipe(frame.capability);
       // The key of the box that the gateway filled.
       if (flight.kind === 'verification') wipe(frame.payload);
-      this.settle(pager, flight, outcome);
+      this.settle(pager, flight, outcome, frame.capability);
+      wipe(frame.capability);
       wipe(outcome.capability);
     });
   }
@@ -144,7 +144,7 @@ export class Dispatcher {
     };
   }
 
-  private settle(pager: Pager, flight: Flight, outcome: Outcome): void {
+  private settle(pager: Pager, flight: Flight, outcome: Outcome, capability: Uint8Array): void {
     const { metrics, milestones, pool } = this.deps;
     metrics.wake_outcomes_total.inc({ kind: flight.kind, outcome: outcome.kind });
     milestones.answered(pager, outcome.kind);
@@ -152,7 +152,9 @@ export class Dispatcher {
     if (reaction === 'count') metrics.wake_outdated_total.inc();
     else {
       pager.land();
-      this.react(pager, flight, outcome, reaction);
+      const isOld = reaction === 'reseal' && !this.verification.isHeld(pager, capability);
+      if (isOld) pager.untold(flight);
+      else this.react(pager, flight, outcome, reaction);
       metrics.wake_mailbox_entries.set(pool.size);
       this.pump(pager);
     }

@@ -12,6 +12,7 @@ import type { GatewayLink } from '../outbound/gateway-link.js';
 import type { Device } from '../registry/device.js';
 import type { DeviceStates, QueuePlaces } from '../registry/registry.js';
 import { Dispatcher } from './dispatcher.js';
+import { Farewells } from './farewells.js';
 import { Lane } from './lane.js';
 import { MailboxPool } from './mailbox-pool.js';
 import type { wakeMetrics } from './metrics.js';
@@ -61,6 +62,7 @@ class Engine implements WakeEngine {
   private readonly milestones: Milestones;
   private readonly verification: Verification;
   private readonly dispatcher: Dispatcher;
+  private readonly farewells: Farewells;
   private readonly routes = new Map<string, Route>();
   private readonly lanes = new Map<GatewayLink, Lane>();
   /** By the device's slot. */
@@ -75,7 +77,8 @@ class Engine implements WakeEngine {
     this.pool = new MailboxPool(limits.mailboxEntries);
     const { clock, metrics } = options;
     this.milestones = new Milestones(clock, (seconds) => metrics.wake_seal_seconds.observe(seconds));
-    this.verification = new Verification({ ...options, states, vault, resume });
+    this.farewells = new Farewells(options);
+    this.verification = new Verification({ ...options, states, vault, farewells: this.farewells, resume });
     const sealers = {
       simplex: new MessageSealer(options.crypto, (ref) => queues.address(ref)),
       porchlight: new PorchlightSealer(options.crypto, (ref) => queues.subscriptionId(ref)),
@@ -115,6 +118,7 @@ class Engine implements WakeEngine {
     const pager = this.pager(device);
     const { devices } = this.options;
     if (pager.generation !== device.generation) {
+      this.verification.giveUp(pager);
       pager.restart();
       this.verification.drop(pager);
     }
@@ -124,6 +128,11 @@ class Engine implements WakeEngine {
     }
     pager.wantsVerification = true;
     this.dispatcher.pump(pager);
+  }
+
+  giveUp(device: Device): void {
+    const pager = this.pagers[device.slot];
+    if (pager !== undefined) this.verification.giveUp(pager);
   }
 
   prove(device: Device, code: Uint8Array): ReturnType<WakeEngine['prove']> {
@@ -186,6 +195,7 @@ class Engine implements WakeEngine {
     for (const pager of this.pagers) if (pager !== undefined) this.forget(pager.device);
     for (const lane of this.lanes.values()) lane.close();
     this.dispatcher.close();
+    this.farewells.close();
   }
 
   private countWaiting(): void {

@@ -43,6 +43,11 @@ export const wakeMetrics = {
     help: 'Registration codes returned by clients, by result.',
     labels: { result: ['proven', 'known', 'wrong', 'blocked', 'unreachable'] },
   },
+  wake_farewells_total: {
+    kind: 'counter',
+    help: 'Capabilities of phones that left: revoked at the gateway, given up after four minutes, dropped (too many).',
+    labels: { result: ['told', 'given-up', 'dropped'] },
+  },
   wake_mailbox_entries: { kind: 'gauge', help: 'Entries in all mailboxes.' },
   wake_waiting_devices: { kind: 'gauge', help: 'Devices waiting for their gateway.' },
 } as const satisfies MetricTable;

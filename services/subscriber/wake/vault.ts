@@ -49,6 +49,16 @@ export class Vault {
     return row;
   }
 
+  /** Whether its code came back: then the capability wakes the phone. */
+  isProven(row: number): boolean {
+    return this.codeHash(row).some((byte) => byte !== 0);
+  }
+
+  /** Whether this very capability is kept; another one may have taken its place since. */
+  holds(row: number, capability: Uint8Array): boolean {
+    return this.rows.equals(row, 0, capability);
+  }
+
   drop(row: number): void {
     this.rows.free(row);
   }

@@ -13,6 +13,7 @@ import type { MetricHandles } from '../../../shared/run/metrics.js';
 import { GatewayRefusal } from '../outbound/gateway-link.js';
 import type { InvalidReason } from '../registry/device.js';
 import type { DeviceStates } from '../registry/registry.js';
+import type { Farewells } from './farewells.js';
 import type { wakeMetrics } from './metrics.js';
 import type { Flight, Pager } from './pager.js';
 import type { Vault } from './vault.js';
@@ -34,6 +35,7 @@ export interface VerificationDeps {
   readonly clock: Clock;
   readonly states: DeviceStates;
   readonly vault: Vault;
+  readonly farewells: Farewells;
   readonly metrics: MetricHandles<typeof wakeMetrics>;
   /** Lets the dispatcher look again at what a device has to send. */
   readonly resume: (pager: Pager) => void;
@@ -107,6 +109,14 @@ export class Verification {
     pager.renewAt = this.deps.clock.monotonic() + RENEW_AFTER_MS;
   }
 
+  /** Has the capability revoked: the phone leaves, or has another token now. Unproven ones end by themselves in days. */
+  giveUp(pager: Pager): void {
+    const { vault, farewells } = this.deps;
+    const { secrets, lane } = pager;
+    if (secrets === undefined || !vault.isProven(secrets)) return;
+    farewells.say(lane.link, vault.capability(secrets));
+  }
+
   /** Overwrites capability and code hash. */
   drop(pager: Pager): void {
     if (pager.secrets !== undefined) this.deps.vault.drop(pager.secrets);
@@ -148,10 +158,16 @@ export class Verification {
       wipe(renewed);
     } catch (error) {
       const isRefused = refusalOf(error).code === 'bad-capability';
-      if (isRefused && isStill(pager, generation)) this.invalidate(pager, undefined);
+      if (isRefused && isStill(pager, generation) && this.isHeld(pager, held))
+        this.invalidate(pager, undefined);
     } finally {
       wipe(held);
     }
+  }
+
+  /** A refusal of a capability that was replaced while it travelled says nothing of the one that is held. */
+  isHeld({ secrets }: Pager, capability: Uint8Array): boolean {
+    return secrets !== undefined && this.deps.vault.holds(secrets, capability);
   }
 
   /** See `WakeEngine.prove`. */

@@ -10,6 +10,8 @@ export type ProofResult = 'proven' | 'wrong' | 'unreachable';
 export interface WakeEngine extends DeviceEvents {
   /** The device wants a verification push (TNEW, repeated TNEW, TRPL): obtains a capability first where needed. */
   verify(device: Device): void;
+  /** The device is about to be removed at its own wish: its capability is revoked, as far as the gateway can be reached. */
+  giveUp(device: Device): void;
   /** Lets the gateway judge a code that the client returned; `proven` makes the device ACTIVE and sends what waits. */
   prove(device: Device, code: Uint8Array): Promise<ProofResult>;
   /** The interval of periodic checks changed (TCRN). */

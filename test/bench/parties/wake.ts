@@ -36,6 +36,7 @@ const link: GatewayLink = {
   exchange: async () => ({ capability: new Uint8Array(256).fill(1), deviceTag: new Uint8Array(16) }),
   prove: async () => new Uint8Array(256).fill(2),
   renew: async () => new Uint8Array(256).fill(3),
+  revoke: async () => {},
   async push() {
     pushes++;
     return ACCEPTED;

@@ -144,6 +144,15 @@ export class ServerTable {
     return spelling.number;
   }
 
+  /** Forgets a restored spelling that no queue came to use. */
+  releaseUnused(number: number): void {
+    const spelling = this.spellings.get(number)!;
+    if (spelling.uses > 0) return;
+    spelling.uses++;
+    this.release(number);
+    if (spelling.server.spellings === 0) this.remove(spelling.server);
+  }
+
   /** One more queue under a spelling that is known by its number. */
   reuse(spelling: number): Server {
     const known = this.spellings.get(spelling)!;

@@ -175,8 +175,8 @@ export class SmpSource implements Source<SmpQueue, NotifierKey> {
 
   *serverStates(): Iterable<ServerState> {
     for (const state of this.servers.states()) {
-      const follower = this.followers.get(this.servers.at(state.number))!;
-      yield { ...state, associations: follower.associations.state };
+      const follower = this.followers.get(this.servers.at(state.number));
+      yield { ...state, associations: follower?.associations.state };
     }
   }
 
@@ -219,6 +219,10 @@ export class SmpSource implements Source<SmpQueue, NotifierKey> {
   /** All was taken over: follows it. Also ends a hold. */
   begin(): void {
     this.isHeld = false;
+    // Those of queues of the predecessor's own.
+    for (const spelling of this.restoredSpellings.values()) this.servers.releaseUnused(spelling);
+    for (const server of this.restoredServers.values())
+      if (server.spellings === 0) this.followers.delete(server);
     this.restoredServers.clear();
     this.restoredSpellings.clear();
     for (const follower of this.followers.values()) follower.begin();

@@ -247,7 +247,9 @@ describe('NTF commands', () => {
   it('TDEL forgets the token and its subscriptions', async () => {
     const { tokenId } = await active();
     const { subscriptionId } = expect(await run(snew(tokenId)), 'IDSUB');
+    const { slot } = registry.deviceById(tokenId)!;
     assert.equal(await text(word('TDEL'), tokenId), 'OK');
+    assert.deepEqual(wake.givenUp, [slot], 'its capability ends at the gateway too');
     assert.equal(await text(word('TCHK'), tokenId), 'ERR AUTH');
     assert.equal(await text(word('SCHK'), subscriptionId), 'ERR AUTH');
   });
