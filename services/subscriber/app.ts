@@ -187,7 +187,8 @@ class Service implements Subscriber {
   private async release(): Promise<void> {
     const { doors, parts, shift, links } = this;
     this.pages?.close();
-    const closed = Promise.all([doors.close(), this.canaries?.close()]);
+    void this.canaries?.close();
+    const closed = doors.close();
     parts.wake.close();
     parts.registry.close();
     wipe(parts.processKey);

@@ -9,6 +9,7 @@ import { Writer } from '../../../shared/encoding/writer.js';
 import { type Clock, sleep } from '../../../shared/run/clock.js';
 import type { Log } from '../../../shared/run/log.js';
 import type { MetricHandles } from '../../../shared/run/metrics.js';
+import { FIRST_OWN_REF } from '../probe/queue-watch.js';
 import type { SourceSink } from '../sources/source.js';
 import { Channel, HandOverError } from './channel.js';
 import { Forwarder } from './events.js';
@@ -159,7 +160,7 @@ export class Predecessor {
     forwarder.flush();
     channel.post('released');
     const isLost = new Promise<void>((resolve) => channel.lost(resolve));
-    await Promise.race([parts.source.drain(sink), isLost]);
+    await Promise.race([parts.source.drain(sink, isOfPhone), isLost]);
     forwarder.flush();
     this.step('drained');
     channel.post('finished');
@@ -183,6 +184,9 @@ export class Predecessor {
     return true;
   }
 }
+
+/** Our own queues end with us. */
+const isOfPhone = (ref: number): boolean => ref < FIRST_OWN_REF;
 
 function reasonOf(error: unknown, log: Log): HandOverError['reason'] {
   if (error instanceof HandOverError) return error.reason;

@@ -6,7 +6,7 @@ import type { Clock } from '../../../shared/run/clock.js';
 import type { FollowStatus, SourceSink } from '../sources/source.js';
 
 /** Numbers from here on are no rows of the registry, which has ten million at most. */
-const FIRST_OWN_REF = 2 ** 31;
+export const FIRST_OWN_REF = 2 ** 31;
 /** Queues watched at once: one for each canary, and a doctor's. */
 export const MAX_WATCHES = 33;
 

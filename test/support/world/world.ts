@@ -18,7 +18,7 @@ import {
 } from '../../../services/simulators/files.js';
 import { type SmpStandIn, startSmpServer } from '../../../services/simulators/smp/server.js';
 import { type Subscriber, startSubscriber } from '../../../services/subscriber/app.js';
-import { subscriberConfigSchema } from '../../../services/subscriber/config.js';
+import { type SubscriberConfig, subscriberConfigSchema } from '../../../services/subscriber/config.js';
 import { makeSubscriber } from '../../../services/subscriber/init.js';
 import type { Crypto } from '../../../shared/crypto/crypto.js';
 import { createServerCertificate, toPem } from '../../../shared/crypto/x509.js';
@@ -168,18 +168,32 @@ export class World {
       { dir: this.subscriberFolder, gateway, host: HOST, port: SOME_PORT, topic: TOPIC },
       { allowNetworks },
     );
-    const config = loadConfig(subscriberConfigSchema, {
+    this.subscriber = await startSubscriber(this.subscriberConfig(), this.deps('subscriber'));
+    const phones = String(this.subscriber.ports.get('phones'));
+    this.notificationServer = { ...parseServer(address, 'ntf'), port: phones };
+  }
+
+  /** On the ports of another one, where there is one. */
+  private subscriberConfig(other?: Subscriber): SubscriberConfig {
+    return loadConfig(subscriberConfigSchema, {
       file: join(this.subscriberFolder, 'subscriber.toml'),
       prefix: 'S_',
       env: prefixed('S_', {
-        LISTENERS_0_LISTEN: ANY_PORT,
-        OBSERVE_LISTEN: ANY_PORT,
+        LISTENERS_0_LISTEN: other ? `${HOST}:${other.ports.get('phones')}` : ANY_PORT,
+        OBSERVE_LISTEN: other ? `${HOST}:${other.observePort}` : ANY_PORT,
         ...this.options.subscriber,
       }),
     });
-    this.subscriber = await startSubscriber(config, this.deps('subscriber'));
-    const phones = String(this.subscriber.ports.get('phones'));
-    this.notificationServer = { ...parseServer(address, 'ntf'), port: phones };
+  }
+
+  /** Another subscriber takes over from the one that runs, as a new process does; resolves with the old one. */
+  async upgradeSubscriber(): Promise<Subscriber> {
+    const before = this.subscriber;
+    this.subscriber = await startSubscriber(this.subscriberConfig(before), {
+      ...this.deps('subscriber'),
+      takeOver: true,
+    });
+    return before;
   }
 
   private writeTlsKey(): void {

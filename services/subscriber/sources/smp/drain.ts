@@ -19,7 +19,7 @@ export interface DrainOptions {
   readonly queues: QueueTable;
   readonly sink: SourceSink;
   readonly clock: Clock;
-  /** All rows of the server. */
+  /** Those of the server that the successor follows. */
   readonly rows: readonly number[];
   /** The connection is gone. Called once, not before the constructor has returned. */
   readonly done: () => void;

@@ -129,7 +129,7 @@ export class Follower implements SessionEvents {
   }
 
   /** A successor subscribes from now on: hears the connection out. `done` is called once it is gone, or at once. */
-  drain(sink: SourceSink, done: () => void): void {
+  drain(sink: SourceSink, isHandedOver: (ref: number) => boolean, done: () => void): void {
     const { session, lists } = this;
     this.session = undefined;
     this.stop();
@@ -138,7 +138,10 @@ export class Follower implements SessionEvents {
       done();
     };
     if (!session) done();
-    else this.hearOut(session, sink, [...lists.rows()], gone);
+    else {
+      const rows = [...lists.rows()].filter((row) => isHandedOver(this.shared.queues.ref(row)));
+      this.hearOut(session, sink, rows, gone);
+    }
   }
 
   private hearOut(session: Session, sink: SourceSink, rows: readonly number[], done: () => void): void {

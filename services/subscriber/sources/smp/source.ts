@@ -251,10 +251,12 @@ export class SmpSource implements Source<SmpQueue, NotifierKey> {
   }
 
   /** A successor follows everything from now on: hears all connections out, telling `sink`. */
-  async drain(sink: SourceSink): Promise<void> {
+  async drain(sink: SourceSink, isHandedOver: (ref: number) => boolean): Promise<void> {
     this.isHeld = true;
     const followers = [...this.followers.values()];
-    await Promise.all(followers.map((follower) => new Promise<void>((done) => follower.drain(sink, done))));
+    await Promise.all(
+      followers.map((follower) => new Promise<void>((done) => follower.drain(sink, isHandedOver, done))),
+    );
   }
 
   /** Ends the connection that this queue is followed on, if there is one; the follower makes a new one. */
