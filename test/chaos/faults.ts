@@ -147,8 +147,22 @@ const subscriberFaults = [
   }),
 ];
 
+/** Another process takes over, while the rest breaks too: phones notice nothing. */
+const upgradeFaults = [
+  fault('subscriber: upgraded', async (world) => {
+    await world.upgradeSubscriber();
+    return undefined;
+  }),
+];
+
 /** Faults of which each round has one to three. */
-export const FAULTS: readonly Fault[] = [...linkFaults, ...messagingFaults, ...gatewayFaults, ...appleFaults];
+export const FAULTS: readonly Fault[] = [
+  ...linkFaults,
+  ...messagingFaults,
+  ...gatewayFaults,
+  ...appleFaults,
+  ...upgradeFaults,
+];
 /**
  * Before the traffic of a round only: what the subscriber held in memory is gone with it, as promised (design §5), so
  * the account begins when it is back.

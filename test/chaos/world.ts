@@ -31,7 +31,6 @@ import { ChaosPhone } from './phone.js';
 
 const TOPIC = 'org.example.messenger';
 const HOST = '127.0.0.1';
-const ANY_PORT = `${HOST}:0`;
 const MESSAGING_SERVERS = 2;
 const PHONES = 3;
 /** Fewer than a push has room for: Apple keeps one undelivered push, so the last must be able to tell everything. */
@@ -73,6 +72,8 @@ export class ChaosWorld {
   private readonly folder = mkdtempSync(join(tmpdir(), 'porchlight-chaos-'));
   private crypto!: Crypto;
   private subscriber: Subscriber | undefined;
+  /** Those that were taken over from, and still hear messaging servers out. */
+  private readonly leaving = new Set<Subscriber>();
   private phonePort = 0;
   private lastNumber = 0;
   private closed = false;
@@ -118,6 +119,14 @@ export class ChaosWorld {
     for (const phone of this.phones) void phone.settle();
   }
 
+  /** Another subscriber takes over from the one that runs; the old one goes when it is no longer needed. */
+  async upgradeSubscriber(): Promise<void> {
+    const before = this.subscriber!;
+    await this.startSubscriber({ takeOver: true, observePort: before.observePort });
+    this.leaving.add(before);
+    void before.replaced.then(() => before.close()).then(() => this.leaving.delete(before));
+  }
+
   get isSettled(): boolean {
     return this.phones.every((phone) => phone.isSettled);
   }
@@ -131,6 +140,7 @@ export class ChaosWorld {
     for (const correspondent of this.correspondents) correspondent.close();
     await Promise.all(this.phones.map((phone) => phone.close()));
     await this.subscriber?.close();
+    await Promise.all([...this.leaving].map((subscriber) => subscriber.close()));
     await this.gateway?.end('SIGKILL');
     await Promise.all(this.messagingServers.map((server) => server.close()));
     await this.apns?.close();
@@ -196,13 +206,13 @@ export class ChaosWorld {
     return parseServer(address, 'ntf').keyHash;
   }
 
-  private async startSubscriber(): Promise<void> {
+  private async startSubscriber({ takeOver = false, observePort = 0 } = {}): Promise<void> {
     const config = loadConfig(subscriberConfigSchema, {
       file: join(this.folder, 'subscriber', 'subscriber.toml'),
       prefix: 'S_',
-      env: { S_LISTENERS_0_LISTEN: `${HOST}:${this.phonePort}`, S_OBSERVE_LISTEN: ANY_PORT },
+      env: { S_LISTENERS_0_LISTEN: `${HOST}:${this.phonePort}`, S_OBSERVE_LISTEN: `${HOST}:${observePort}` },
     });
-    this.subscriber = await startSubscriber(config, { log: silentLog, clock: this.clock });
+    this.subscriber = await startSubscriber(config, { log: silentLog, clock: this.clock, takeOver });
     this.phonePort = this.subscriber.ports.get('phones')!;
   }
 
