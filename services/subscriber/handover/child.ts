@@ -2,7 +2,7 @@
  * Starts the successor from the running subscriber: the command that it was started with, so the code that is
  * installed now, with the listening sockets.
  */
-import { type ChildProcess, type StdioOptions, spawn } from 'node:child_process';
+import { type ChildProcess, spawn } from 'node:child_process';
 import type { Server } from 'node:net';
 import { socketVariables } from '../../../shared/run/inherited-sockets.js';
 
@@ -24,8 +24,11 @@ export function spawnSuccessor(sockets: ReadonlyMap<string, Server>): ChildProce
   const [program, ...args] = process.argv.slice(1);
   const own = args.filter((arg) => arg !== TAKE_OVER);
   return spawn(process.execPath, [...process.execArgv, program!, ...own, TAKE_OVER], {
-    // A server stands for its socket here, as any object with a handle does.
-    stdio: ['inherit', 'inherit', 'inherit', ...sockets.values()] as unknown as StdioOptions,
+    stdio: ['inherit', 'inherit', 'inherit', ...[...sockets.values()].map(descriptorOf)],
     env: { ...process.env, ...socketVariables([...sockets.keys()]) },
   });
 }
+
+/** Node shows no other way to it. */
+export const descriptorOf = (server: Server): number =>
+  (server as unknown as { readonly _handle: { readonly fd: number } })._handle.fd;

@@ -1,0 +1,164 @@
+/**
+ * Hand-over between real processes: `porchlight upgrade`, and a second unit on a socket that both inherited. Their
+ * phones hold on to what they have, and no connection is refused.
+ */
+import assert from 'node:assert/strict';
+import { type ChildProcess, type StdioOptions, spawn } from 'node:child_process';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, before, describe, test } from 'node:test';
+import { fileURLToPath } from 'node:url';
+import { descriptorOf } from '../../services/subscriber/handover/child.js';
+import { makeSubscriber } from '../../services/subscriber/init.js';
+import { utf8 } from '../../shared/encoding/bytes.js';
+import { formatGatewayAddress } from '../../shared/relay/identity.js';
+import { sleep, systemClock } from '../../shared/run/clock.js';
+import { listenOn } from '../../shared/run/listen.js';
+import { parseServer } from '../../shared/smp/address.js';
+import { runCli } from '../support/cli.js';
+import { Accountant } from '../support/world/accountant.js';
+import { eventually } from '../support/world/eventually.js';
+import { TestPhone } from '../support/world/phone.js';
+import { HOST, startWorld, TOPIC, type World } from '../support/world/world.js';
+
+const EXECUTABLE = fileURLToPath(new URL('../../services/cli/main.js', import.meta.url));
+const SOME_PORT = 8443;
+/** Between messages: a phone has its budget, and a queue its bound. */
+const PAUSE_MS = 80;
+const ANY_PORT = `${HOST}:0`;
+
+describe('hand-over between processes', () => {
+  let world: World;
+  let cwd: string;
+  let address: string;
+  const started: ChildProcess[] = [];
+
+  before(async () => {
+    world = await startWorld();
+    cwd = mkdtempSync(join(tmpdir(), 'porchlight-upgrade-'));
+    const { fingerprint, port } = world.gateway;
+    const gateway = formatGatewayAddress({ fingerprint, host: 'localhost', port });
+    const setting = { dir: join(cwd, 's'), gateway, host: HOST, port: SOME_PORT, topic: TOPIC };
+    address = makeSubscriber(setting, { allowNetworks: ['127.0.0.0/8'] });
+  });
+  after(async () => {
+    for (const { pid } of started) end(pid!);
+    await world.close();
+    rmSync(cwd, { recursive: true, force: true });
+  });
+
+  const env = {
+    PORCHLIGHT_SUBSCRIBER_LISTENERS_0_LISTEN: ANY_PORT,
+    PORCHLIGHT_SUBSCRIBER_OBSERVE_LISTEN: ANY_PORT,
+  };
+
+  /** Ends a process and all that it started. */
+  function end(pid: number): void {
+    try {
+      process.kill(-pid, 'SIGKILL');
+    } catch {
+      // it is gone
+    }
+  }
+
+  /** A group of its own; `said` is what it and its successors have logged. */
+  function run(command: string, args: readonly string[], sockets: readonly number[] = []) {
+    const stdio: StdioOptions = ['pipe', 'ignore', 'pipe', ...sockets];
+    const child = spawn(command, args, { cwd, env: { ...process.env, ...env }, stdio, detached: true });
+    started.push(child);
+    const output = { said: '', child };
+    child.stderr!.setEncoding('utf8').on('data', (text: string) => {
+      output.said += text;
+    });
+    return output;
+  }
+
+  const times = (text: string, pattern: RegExp): number => text.match(new RegExp(pattern, 'g'))?.length ?? 0;
+
+  /** A phone of the process at this port, registered and following a queue. */
+  async function settledPhone(port: number): Promise<TestPhone> {
+    world.notificationServer = { ...parseServer(address, 'ntf'), port: String(port) };
+    const phone = new TestPhone(world);
+    await eventually('registered', async () => {
+      if (phone.sdk.status === undefined || phone.sdk.status === 'NEW') {
+        await phone.sdk.register({ provider: 'AT', text: utf8(phone.token) }).catch(() => {});
+      }
+      return phone.sdk.status === 'ACTIVE';
+    });
+    await phone.stopPeriodicChecks();
+    await phone.follow('queue');
+    return phone;
+  }
+
+  async function staysTheSame(phone: TestPhone, happens: () => Promise<void>): Promise<void> {
+    const accountant = new Accountant([phone]);
+    const before = phone.sdk.save();
+    let isOver = false;
+    const traffic = async (): Promise<void> => {
+      while (!isOver) {
+        await accountant.send(phone, 'queue');
+        await sleep(systemClock, PAUSE_MS);
+      }
+    };
+    await Promise.all([
+      traffic(),
+      happens().finally(() => {
+        isOver = true;
+      }),
+    ]);
+    await phone.receive('queue');
+    assert.deepEqual(await accountant.settle(world.clock), []);
+    await phone.sdk.check();
+    assert.equal(phone.sdk.status, 'ACTIVE');
+    const after = phone.sdk.save();
+    assert.deepEqual(after.device?.registered, before.device?.registered);
+    assert.deepEqual(
+      after.subscriptions.map(({ subscriptionId }) => subscriptionId),
+      before.subscriptions.map(({ subscriptionId }) => subscriptionId),
+    );
+  }
+
+  test('porchlight upgrade, twice in a row: same port, same ids, nothing untold', async () => {
+    const service = run(process.execPath, [EXECUTABLE, 'subscriber', '--config', 's/subscriber.toml']);
+    await eventually('ready', () => /: ready\n/.test(service.said));
+    const port = Number(/listening.* port=(\d+)/.exec(service.said)![1]);
+    const phone = await settledPhone(port);
+    const told = service.said.length;
+    for (let n = 1; n <= 2; n++) {
+      await staysTheSame(phone, async () => {
+        const { code, stdout, stderr } = await runCli(
+          { cwd, env },
+          'upgrade',
+          '--config',
+          's/subscriber.toml',
+        );
+        assert.deepEqual([code, stderr], [0, '']);
+        assert.match(stdout, /offering\ncopying\nmirrored\ndraining\ndone/);
+      });
+      await eventually('gone', () => times(service.said.slice(told), /kind=gone/) === n);
+    }
+    const ports = [...service.said.matchAll(/listening.* port=(\d+)/g)].map((match) => Number(match[1]));
+    assert.deepEqual(ports, [port, port, port]);
+    end(service.child.pid!);
+  });
+
+  test('a second unit on an inherited socket', async () => {
+    const shared = createServer();
+    await listenOn(shared, { host: HOST, port: 0 });
+    const { port } = shared.address() as { port: number };
+    const unit = `LISTEN_FDS=1 LISTEN_FDNAMES=phones exec "${process.execPath}" "${EXECUTABLE}" subscriber --config s/subscriber.toml --take-over`;
+    const start = `sh -c 'LISTEN_PID=$$ ${unit}' <&- &`;
+    // As systemd does, the shell holds the socket and accepts nothing.
+    const units = run('/bin/sh', ['-c', `${start}\nread next\n${start}\nwait`], [descriptorOf(shared)]);
+    shared.close();
+    await eventually('ready', () => /: ready\n/.test(units.said));
+    const phone = await settledPhone(port);
+    await staysTheSame(phone, async () => {
+      units.child.stdin!.write('\n');
+      await eventually('taken over', () => times(units.said, /: ready\n/) === 2);
+    });
+    await eventually('gone', () => /kind=gone/.test(units.said));
+  });
+});
