@@ -3,62 +3,264 @@
  * has to do anything, and what phones hold stays good.
  */
 import assert from 'node:assert/strict';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { connect } from 'node:net';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { after, afterEach, describe, test } from 'node:test';
+import { after, afterEach, before, describe, test } from 'node:test';
+import { Channel } from '../../services/subscriber/handover/channel.js';
+import { decodeChallenge, encodeHello, FORMAT } from '../../services/subscriber/handover/frames.js';
+import { sign } from '../../services/subscriber/handover/proof.js';
+import { readIdentityKey } from '../../shared/crypto/identity-key.js';
 import { writeSecretFile } from '../../shared/run/files.js';
+import { HandOverError } from '../../shared/run/hand-over-error.js';
 import { servicePem } from '../support/service-identity.js';
 import { Accountant } from '../support/world/accountant.js';
-import { eventually } from '../support/world/eventually.js';
+import { eventually, eventuallyLater } from '../support/world/eventually.js';
 import { TestPhone } from '../support/world/phone.js';
 import { startWorld, type World, type WorldOptions } from '../support/world/world.js';
 
-const PHONES = 3;
 const QUEUES_EACH = 4;
 const MESSAGES = 1_000;
 const UPGRADES = 3;
 
-const worlds: World[] = [];
-afterEach(async () => {
-  for (const world of worlds.splice(0)) await world.close();
-});
-after(() => {});
+const closers: (() => unknown)[] = [];
+const closeAll = async (): Promise<void> => {
+  for (const close of closers.splice(0).reverse()) await close();
+};
 
-async function settledWorld(options: WorldOptions = {}) {
+/** Phones that follow queues at two messaging servers. */
+async function settledWorld(options: WorldOptions = {}, count = 1) {
   const world = await startWorld({ messagingServers: 2, ...options });
-  worlds.push(world);
-  const phones = Array.from({ length: PHONES }, () => new TestPhone(world));
+  closers.push(() => world.close());
+  const phones = Array.from({ length: count }, () => new TestPhone(world));
   for (const phone of phones) {
     await phone.register();
     await phone.stopPeriodicChecks();
     for (let n = 0; n < QUEUES_EACH; n++) await phone.follow(`queue ${n}`, world.messagingServers[n % 2]!);
   }
-  return { world, phones, accountant: new Accountant(phones) };
+  return { world, phones, phone: phones[0]!, accountant: new Accountant(phones) };
+}
+
+/** The registration and all subscriptions are good, and nobody had to register again. */
+async function isUnchanged(phone: TestPhone): Promise<void> {
+  const ids = () => phone.sdk.save().subscriptions.map(({ subscriptionId }) => subscriptionId);
+  const before = ids();
+  await phone.sdk.check();
+  assert.equal(phone.sdk.status, 'ACTIVE');
+  assert.deepEqual(ids(), before);
+  assert.equal(phone.results.filter((result) => result?.kind === 'verification').length, 1);
+}
+
+async function upgrade(world: World): Promise<void> {
+  const before = await world.upgradeSubscriber();
+  await before.replaced;
+  await before.close();
 }
 
 describe('a subscriber hands over', () => {
+  afterEach(closeAll);
+
   test('1,000 messages across three upgrades in a row, 1,000 told', async () => {
-    const { world, phones, accountant } = await settledWorld();
+    const { world, phones, accountant } = await settledWorld({}, 3);
     let isOver = false;
     const traffic = async (): Promise<void> => {
       for (let n = 0; n < MESSAGES || !isOver; n++) {
-        await accountant.send(phones[n % PHONES]!, `queue ${Math.floor(n / PHONES) % QUEUES_EACH}`);
+        await accountant.send(
+          phones[n % phones.length]!,
+          `queue ${Math.floor(n / phones.length) % QUEUES_EACH}`,
+        );
       }
     };
     const upgrades = async (): Promise<void> => {
-      for (let n = 0; n < UPGRADES; n++) {
-        const before = await world.upgradeSubscriber();
-        await before.replaced;
-        await before.close();
-      }
+      for (let n = 0; n < UPGRADES; n++) await upgrade(world);
       isOver = true;
     };
     await Promise.all([traffic(), upgrades()]);
     assert.deepEqual(await accountant.settle(world.clock), []);
     assert.ok(accountant.sent >= MESSAGES);
-    for (const phone of phones) {
-      await phone.sdk.check();
-      assert.equal(phone.sdk.status, 'ACTIVE');
-      assert.equal(phone.results.filter((result) => result?.kind === 'verification').length, 1);
-    }
+    for (const phone of phones) await isUnchanged(phone);
+    assert.equal(await world.metric('subscriber', 'smp_events_total{kind="end"}'), 0);
+    await phones[0]!.follow('one more');
+    await phones[0]!.wakesUp('one more');
+  });
+
+  test('as a service: one command takes all queues over', async () => {
+    const folder = mkdtempSync(join(tmpdir(), 'porchlight-service-'));
+    closers.push(() => rmSync(folder, { recursive: true }));
+    const file = join(folder, 'service.pem');
+    writeSecretFile(file, servicePem(new Date()));
+    const { world, phone, accountant } = await settledWorld({
+      subscriber: { SMP_SERVICE_CERTIFICATE: file },
+    });
+    const [server] = world.messagingServers;
+    const commands = server!.counters().commands;
+    for (let n = 0; n < 8; n++) await accountant.send(phone, `queue ${n % QUEUES_EACH}`);
+    await upgrade(world);
+    await eventually('taken over', () => server!.counters().commands > commands);
+    for (let n = 0; n < 8; n++) await accountant.send(phone, `queue ${n % QUEUES_EACH}`);
+    assert.deepEqual(await accountant.settle(world.clock), []);
+    const same = 'smp_service_answers_total{outcome="same"}';
+    assert.equal(await world.metric('subscriber', same), world.messagingServers.length);
+    assert.equal(await world.metric('subscriber', 'smp_associated_queues'), QUEUES_EACH);
+    await isUnchanged(phone);
+  });
+
+  test('a push in flight is sent again as it was: the phone gets it once', async () => {
+    const { world, phone } = await settledWorld();
+    world.apns.script.add({ on: 'push', times: 1, fault: { latencyMs: 700 } });
+    const pushes = phone.pushes.length;
+    await phone.receive('queue 0');
+    const sent = 'wake_sent_total{kind="message"}';
+    await eventually('in flight', async () => (await world.metric('subscriber', sent)) === 1);
+    await upgrade(world);
+    await eventually('told', () => phone.pushes.length > pushes);
+    const accepted = 'wake_outcomes_total{kind="message",outcome="accepted"}';
+    await eventually('accepted', async () => (await world.metric('subscriber', accepted)) === 1);
+    assert.equal(phone.pushes.length, pushes + 1);
+  });
+
+  test('while the gateway is down', async () => {
+    const { world, phone, accountant } = await settledWorld();
+    await world.gateway.close();
+    for (let n = 0; n < 8; n++) await accountant.send(phone, `queue ${n % QUEUES_EACH}`);
+    await upgrade(world);
+    for (let n = 0; n < 8; n++) await accountant.send(phone, `queue ${n % QUEUES_EACH}`);
+    await world.startGateway();
+    assert.deepEqual(await accountant.settle(world.clock), []);
+    await isUnchanged(phone);
+  });
+});
+
+describe('a hand-over that fails leaves all as it was', () => {
+  let world: World;
+  let phone: TestPhone;
+  let accountant: Accountant;
+  let failures = 0;
+
+  before(async () => {
+    ({ world, phone, accountant } = await settledWorld());
+  });
+  after(closeAll);
+
+  const identity = () => readIdentityKey(world.crypto, join(world.subscriberFolder, 'identity.key'));
+  const nonce = () => world.crypto.randomBytes(32);
+
+  /** A process that asks, as a successor does. */
+  function ask() {
+    const socket = connect(join(world.subscriberFolder, 'control.sock'));
+    socket.write('{"do":"hand-over"}\n');
+    return { socket, channel: new Channel(socket, world.clock) };
+  }
+
+  /** The same, challenged to prove itself. */
+  async function greet() {
+    const asked = ask();
+    const successorNonce = nonce();
+    await asked.channel.send('hello', encodeHello({ min: 1, max: FORMAT, nonce: successorNonce.slice() }));
+    const { nonce: predecessorNonce } = decodeChallenge(await asked.channel.expect('challenge'));
+    return { ...asked, exchange: { format: FORMAT, successorNonce, predecessorNonce } };
+  }
+
+  /** The same, with its proof given. */
+  async function prove(key = identity()) {
+    const { exchange, ...asked } = await greet();
+    await asked.channel.send('proof', sign(world.crypto, key, 'successor', exchange));
+    return asked;
+  }
+
+  /** Everything that is sent while it happens is told by the one that serves on, and clients are answered. */
+  async function servesOn(happens: () => Promise<void>): Promise<void> {
+    await accountant.send(phone, 'queue 0');
+    await happens();
+    await accountant.send(phone, 'queue 1');
+    failures++;
+    const failed = 'handover_total{outcome="failed"}';
+    const isOver = async () => (await world.metric('subscriber', failed)) === failures;
+    await eventuallyLater(world.clock, 'hand-over failed', isOver);
+    await accountant.send(phone, 'queue 2');
+    assert.deepEqual(await accountant.settle(world.clock), []);
+    await isUnchanged(phone);
+    assert.equal(await world.metric('subscriber', 'handover_state'), 0);
+  }
+
+  const refusedFor = (reason: string) => (error: unknown) =>
+    error instanceof HandOverError && error.reason === reason;
+
+  test('the successor has another key', async () => {
+    await servesOn(async () => {
+      const { channel } = await prove(world.crypto.ed25519KeyPair());
+      await assert.rejects(channel.expect('begin'), refusedFor('key'));
+    });
+  });
+
+  test('it reads other formats only', async () => {
+    await servesOn(async () => {
+      const { channel } = ask();
+      await channel.send('hello', encodeHello({ min: FORMAT + 1, max: FORMAT + 2, nonce: nonce() }));
+      await assert.rejects(channel.expect('challenge'), refusedFor('version'));
+    });
+  });
+
+  test('it sends what is no frame, or another one than was due', async () => {
+    await servesOn(async () => {
+      const { socket } = ask();
+      socket.write(world.crypto.randomBytes(500));
+    });
+    await servesOn(async () => {
+      const { channel } = ask();
+      channel.post('ready');
+      await assert.rejects(channel.expect('challenge'), refusedFor('frame'));
+    });
+  });
+
+  test('it dies while offered, while copying, and when it has everything', async () => {
+    await servesOn(async () => {
+      const { socket } = await greet();
+      socket.destroy();
+    });
+    await servesOn(async () => {
+      const { socket, channel } = await prove();
+      await channel.expect('begin');
+      socket.destroy();
+    });
+    await servesOn(async () => {
+      const { socket, channel } = await prove();
+      while ((await channel.next()).type !== 'end');
+      socket.destroy();
+    });
+  });
+
+  test('it stalls before its proof, and with everything in hand', async () => {
+    await servesOn(async () => {
+      await greet();
+    });
+    await servesOn(async () => {
+      const { channel } = await prove();
+      while ((await channel.next()).type !== 'end');
+    });
+  });
+
+  test('another one asks meanwhile', async () => {
+    await servesOn(async () => {
+      const { socket, channel } = await prove();
+      await channel.expect('begin');
+      await assert.rejects(ask().channel.expect('challenge'), refusedFor('busy'));
+      socket.destroy();
+    });
+  });
+
+  test('its configuration has no room for what is held', async () => {
+    await servesOn(async () => {
+      const upgraded = world.upgradeSubscriber({ LIMITS_SUBSCRIPTIONS: '1' });
+      await assert.rejects(upgraded, refusedFor('configuration'));
+    });
+  });
+
+  test('and then one succeeds', async () => {
+    await accountant.send(phone, 'queue 3');
+    await upgrade(world);
+    assert.deepEqual(await accountant.settle(world.clock), []);
+    await isUnchanged(phone);
   });
 });

@@ -174,7 +174,10 @@ export class World {
   }
 
   /** On the ports of another one, where there is one. */
-  private subscriberConfig(other?: Subscriber): SubscriberConfig {
+  private subscriberConfig(
+    other?: Subscriber,
+    changes: Readonly<Record<string, string>> = {},
+  ): SubscriberConfig {
     return loadConfig(subscriberConfigSchema, {
       file: join(this.subscriberFolder, 'subscriber.toml'),
       prefix: 'S_',
@@ -182,14 +185,15 @@ export class World {
         LISTENERS_0_LISTEN: other ? `${HOST}:${other.ports.get('phones')}` : ANY_PORT,
         OBSERVE_LISTEN: other ? `${HOST}:${other.observePort}` : ANY_PORT,
         ...this.options.subscriber,
+        ...changes,
       }),
     });
   }
 
   /** Another subscriber takes over from the one that runs, as a new process does; resolves with the old one. */
-  async upgradeSubscriber(): Promise<Subscriber> {
+  async upgradeSubscriber(changes: Readonly<Record<string, string>> = {}): Promise<Subscriber> {
     const before = this.subscriber;
-    this.subscriber = await startSubscriber(this.subscriberConfig(before), {
+    this.subscriber = await startSubscriber(this.subscriberConfig(before, changes), {
       ...this.deps('subscriber'),
       takeOver: true,
     });
