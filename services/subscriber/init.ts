@@ -86,7 +86,7 @@ level = ${toml(extras.verbose ? 'debug' : 'info')}
 format = ${toml(extras.verbose ? 'json' : 'text')}
 
 [control]
-# Where "porchlight explain" asks; only the user that runs the service can. By default beside the identity key.
+# Where "porchlight explain" and "porchlight upgrade" ask; only the user that runs the service can. By default beside the identity key.
 socket = ${at('control.sock')}
 
 [smp]
