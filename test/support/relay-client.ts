@@ -31,6 +31,10 @@ export interface RelayClientOptions {
   /** PEM of the gateway's certificate. */
   readonly certificate: string;
   readonly fingerprint: string;
+  /** What a proxy says of where it came from. */
+  readonly forwardedFor?: string;
+  /** Connections that several clients share, as a proxy's do. */
+  readonly agent?: Agent;
 }
 
 export class RelayClient {
@@ -41,7 +45,8 @@ export class RelayClient {
   constructor(options: RelayClientOptions, identity = options.crypto.ed25519KeyPair()) {
     this.options = options;
     this.identity = identity;
-    this.agent = new Agent({ keepAlive: true, ca: options.certificate, servername: 'localhost' });
+    this.agent =
+      options.agent ?? new Agent({ keepAlive: true, ca: options.certificate, servername: 'localhost' });
   }
 
   get now(): number {
@@ -79,6 +84,7 @@ export class RelayClient {
     const all = {
       host: this.authority,
       ...headers,
+      ...(this.options.forwardedFor && { 'x-forwarded-for': this.options.forwardedFor }),
       ...(method === 'POST' && { 'content-length': body.length }),
     };
     return new Promise((resolve, reject) => {
@@ -135,7 +141,7 @@ export class RelayClient {
   }
 
   close(): void {
-    this.agent.destroy();
+    if (this.options.agent === undefined) this.agent.destroy();
   }
 }
 

@@ -24,8 +24,8 @@ const DEVICES = 6;
 const SUBSCRIBERS = 2;
 /** Where the gateway has one subscriber only, it can harm nobody else. */
 const DEVICES_OF_ONE = 3;
-/** Beyond this many, old answers of a target count half. */
-const MAX_ANSWERS = 16;
+/** Subscribers whose refusals are remembered, of one target. */
+const MAX_VOICES = 16;
 /** Devices remembered in all; the one that has been here longest makes room. */
 const MAX_DOUBTED = 10_000;
 /** What a doubted device is told, refusal after refusal. */
@@ -45,60 +45,85 @@ interface Doubt {
   readonly until: number;
 }
 
+/** Refused devices by whose they are. A subscriber has a voice, not as many as it has devices. */
+class Voices {
+  private readonly byTag = new Map<string, Set<string>>();
+
+  get size(): number {
+    let size = 0;
+    for (const devices of this.byTag.values()) size += devices.size;
+    return size;
+  }
+
+  add(hash: string, tag: string): void {
+    const devices = this.byTag.get(tag) ?? new Set();
+    const isKnown = [...this.byTag.values()].some((known) => known.has(hash));
+    if (isKnown || devices.size >= DEVICES - 1 || this.byTag.size >= MAX_VOICES) return;
+    this.byTag.set(tag, devices.add(hash));
+  }
+
+  clear(): void {
+    this.byTag.clear();
+  }
+
+  /** Whether they are too many to be all bad. */
+  areMany(subscribers: number): boolean {
+    if (subscribers <= 1) return this.size >= DEVICES_OF_ONE;
+    return this.byTag.size >= SUBSCRIBERS && this.size >= DEVICES;
+  }
+}
+
 /** What was seen of one topic in one environment. */
 class Target {
   readonly breaker: Breaker;
   accepted = 0;
-  /** Devices refused within the last hour, with whose they are. */
-  readonly refused = new Map<string, { readonly tag: string; readonly at: number }>();
-  private good = 0;
-  private bad = 0;
+  /** Refused since a push was last accepted. */
+  private readonly run = new Voices();
+  private readonly refusedThisHour = new Voices();
+  private acceptedThisHour = 0;
+  private hourBegun: number;
 
   constructor(clock: Clock) {
     this.breaker = new Breaker({ minMs: BREAKER_MIN_MS, maxMs: BREAKER_MAX_MS, clock });
+    this.hourBegun = clock.monotonic();
   }
 
-  /** More of the latest answers are refusals than not. */
   get isMostlyRefused(): boolean {
-    return this.bad > this.good;
+    return this.refusedThisHour.size > this.acceptedThisHour;
   }
 
-  accept(): void {
+  accept(now: number): void {
+    this.turn(now);
     this.accepted++;
-    this.count();
-    this.good++;
-  }
-
-  /** Each device once an hour: nobody opens a breaker by asking again and again. */
-  refuse(hash: string, tag: string, now: number): void {
-    for (const [known, { at }] of this.refused) {
-      if (now - at < HOUR_MS && this.refused.size < MAX_DOUBTED) break;
-      this.refused.delete(known);
-    }
-    if (this.refused.has(hash)) return;
-    this.refused.set(hash, { tag, at: now });
-    this.count();
-    this.bad++;
-  }
-
-  /** The configuration was right after all, or is so again. */
-  recover(): void {
+    this.acceptedThisHour++;
+    this.run.clear();
+    // The configuration was right after all, or is so again.
+    if (!this.breaker.isClosed) this.refusedThisHour.clear();
     this.breaker.close();
-    this.refused.clear();
-    this.bad = 0;
+  }
+
+  refuse(hash: string, tag: string, now: number): void {
+    this.turn(now);
+    this.run.add(hash, tag);
+    this.refusedThisHour.add(hash, tag);
   }
 
   hasJumped(subscribers: number): boolean {
-    if (!this.isMostlyRefused) return false;
-    if (subscribers <= 1) return this.refused.size >= DEVICES_OF_ONE;
-    const tags = new Set([...this.refused.values()].map(({ tag }) => tag));
-    return this.refused.size >= DEVICES && tags.size >= SUBSCRIBERS;
+    const isJump = this.isMostlyRefused && this.refusedThisHour.areMany(subscribers);
+    return isJump || this.run.areMany(subscribers);
   }
 
-  private count(): void {
-    if (this.good + this.bad < MAX_ANSWERS) return;
-    this.good /= 2;
-    this.bad /= 2;
+  /** Forgets the devices: their hashes mean nothing under another key. */
+  forget(): void {
+    this.run.clear();
+    this.refusedThisHour.clear();
+  }
+
+  private turn(now: number): void {
+    if (now - this.hourBegun < HOUR_MS) return;
+    this.hourBegun = now;
+    this.refusedThisHour.clear();
+    this.acceptedThisHour = 0;
   }
 }
 
@@ -173,10 +198,8 @@ export class Doubts {
 
   private believed(result: ApnsResult, push: Push): ApnsResult {
     if (!showsThatAllIsRight(result)) return result;
-    const target = this.of(push);
-    target.accept();
+    this.of(push).accept(this.options.clock.monotonic());
     if (this.doubts.size > 0) this.doubts.delete(this.hash(push));
-    if (!target.breaker.isClosed) target.recover();
     return result;
   }
 
@@ -231,7 +254,7 @@ export class Doubts {
       this.key = crypto.randomBytes(KEY_SIZE);
       this.keyMadeAt = clock.monotonic();
       this.doubts.clear();
-      for (const target of this.targets.values()) target.refused.clear();
+      for (const target of this.targets.values()) target.forget();
     }
     const name = utf8(`${nameOf({ environment, topic })}\0`);
     return latin1(crypto.hmacSha256(this.key, name, token).subarray(0, HASH_SIZE));
