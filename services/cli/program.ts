@@ -5,6 +5,8 @@ import { reportFailure } from './failure.js';
 
 /** Upper bound of `demo --messages`: enough to look at, too few to be a load test. */
 const MAX_MESSAGES = 1_000;
+/** Upper bound of `demo --gateways`: each is a process. */
+const MAX_GATEWAYS = 8;
 
 const wholeNumber =
   (min: number, max: number) =>
@@ -32,6 +34,12 @@ program
       'gateway-restart',
       'smp-restart',
     ]),
+  )
+  .option(
+    '--gateways <n>',
+    'several that share a redis-server of this machine; one is killed in the middle, then Redis',
+    wholeNumber(1, MAX_GATEWAYS),
+    1,
   )
   .action(async (options) => (await import('./commands/demo.js')).demo(options));
 
@@ -81,9 +89,16 @@ service('gateway', 'run a gateway')
       ? (await import('./commands/service.js')).runService('gateway', options)
       : (await import('./commands/burn.js')).burn(burn, options.config),
   );
-service('subscriber', 'run a subscriber').action(async (options) =>
-  (await import('./commands/service.js')).runService('subscriber', options),
-);
+service('subscriber', 'run a subscriber')
+  .option(
+    '--burn',
+    'revoke everything that the running one holds at its gateways, replace its identity key, end it',
+  )
+  .action(async ({ burn, ...options }) =>
+    burn === undefined
+      ? (await import('./commands/service.js')).runService('subscriber', options)
+      : (await import('./commands/burn.js')).burnSubscriber(options.config),
+  );
 
 program
   .command('pair')
