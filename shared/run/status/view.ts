@@ -9,7 +9,7 @@ import type {
 } from './description.js';
 import { HOUR_MS, MINUTE_MS, type Past } from './history.js';
 import { quantile } from './quantiles.js';
-import { roundForOperator, roundForPublic, SMALL } from './rounding.js';
+import { heightOf, roundForOperator, roundForPublic, SMALL } from './rounding.js';
 import type { Course, Hop, Panel, Rounded, Row, State, Status } from './schema.js';
 import type { AnyMeasure } from './series.js';
 import { course, growth, lastWindow, momentAt, type Steps, type Window, wholeSteps } from './windows.js';
@@ -75,7 +75,7 @@ export function publicStatus(description: Description, facts: ProcessFacts, past
     service: description.service,
     view: 'public',
     at: isoOf(past.now.wall),
-    ...overall(hops, facts.notReady && 'not ready'),
+    ...overall(hops, facts.notReady && 'see the operator’s page'),
     process: null,
     hour: lens.window ? { from: isoOf(lens.window.from.wall), to: isoOf(lens.window.to.wall) } : null,
     hops,
@@ -118,7 +118,9 @@ function readingsOf(past: Past, { notReady }: ProcessFacts): Readings<MetricTabl
   return {
     notReady,
     now: (measure) => past.index.value(past.now, measure),
-    recent: (measure) => growth(past, measure, recent),
+    crowd: (measure) => past.index.value(past.now, measure) >= SMALL,
+    recent: (measure) => heightOf(roundForOperator(growth(past, measure, recent))),
+    knows: ({ metric }) => past.index.knows(metric),
   };
 }
 
