@@ -112,6 +112,14 @@ program
   .requiredOption('--config <file>', "the running service's configuration file")
   .action(async (options) => (await import('./commands/explain.js')).explain(options));
 
+program
+  .command('trace')
+  .description(
+    "follow one queue's signals through a running subscriber; its address comes from standard input",
+  )
+  .option('--config <file>', "the subscriber's configuration file", 'subscriber.toml')
+  .action(async (options) => (await import('./commands/trace.js')).trace(options));
+
 const doctor = program
   .command('doctor')
   .description('look for what does not work, hop by hop, and say how to mend it');

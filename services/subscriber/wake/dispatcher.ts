@@ -104,6 +104,7 @@ export class Dispatcher {
   private handOver(pager: Pager, flight: Flight, content: Content, secrets: number): void {
     const frame = this.frame(pager, flight, this.deps.vault.capability(secrets), content);
     this.deps.metrics.wake_sent_total.inc({ kind: flight.kind });
+    this.deps.milestones.sent(pager);
     this.deps.log.debug('push sealed', { kind: flight.kind });
     void pager.lane.link.push(frame).then((outcome) => {
       // The key of the box that the gateway filled.
