@@ -76,6 +76,10 @@ identity_key = ${at('identity.key')}
 state = ${at('state')}
 # Where subscribers reach it.
 listen = ${toml(`${extras.listenHost ?? '0.0.0.0'}:${port}`)}
+# A second listener for a Tor daemon: what comes to the .onion address is limited apart.
+# onion_listen = "127.0.0.1:8444"
+# Behind a proxy that ends TLS: its addresses or networks, so that limits count its clients (X-Forwarded-For).
+# trusted_proxies = ["127.0.0.1"]
 
 [tls]
 # Self-signed is enough: the gateway's signed statement names this certificate's key. An ordinary certificate works too.
@@ -95,7 +99,8 @@ format = ${toml(extras.test ? 'json' : 'text')}
 socket = ${at('control.sock')}
 
 [subscribers]
-# open: whoever signs its requests; listed: only the keys below (base64url of the subscriber's public key).
+# open: whoever signs its requests; listed: only the keys below (base64url of the subscriber's public key) and those
+# added while it runs, with "porchlight subscribers add".
 mode = "open"
 # keys = []
 
