@@ -4,7 +4,7 @@ import type { Crypto } from '../../shared/crypto/crypto.js';
 import { loadCrypto } from '../../shared/crypto/load.js';
 import { gatewayFingerprint } from '../../shared/relay/identity.js';
 import { addressBlock } from '../../shared/run/address-block.js';
-import { type Clock, seconds, systemClock, type Timer } from '../../shared/run/clock.js';
+import { type Clock, seconds, systemClock } from '../../shared/run/clock.js';
 import { controlPath, startControl } from '../../shared/run/control.js';
 import { secretFolder } from '../../shared/run/files.js';
 import { inventoryCommand } from '../../shared/run/inventory.js';
