@@ -104,6 +104,23 @@ socket = ${at('control.sock')}
 mode = "open"
 # keys = []
 
+# Several gateways of one state folder count limits, frame ids and nonces together through Redis (README.md). While it
+# is slow or gone each counts its share alone. Only hashes, times and outcomes go there; use one that writes no disk.
+# [redis]
+# One server, or several of a cluster: redis://HOST:PORT, rediss://HOST:PORT (TLS) or unix:/PATH. Never with a password.
+# urls = ["rediss://redis.internal:6379"]
+# mode = "single"
+# username = "gateway"
+# The password and nothing else, mode 0600.
+# password_file = ${at('redis.password')}
+# ca_file = ${at('redis-ca.crt')}
+# server_name = "redis.internal"
+# prefix = "porchlight:"
+# Longest time that a push waits for Redis, all in all.
+# timeout_ms = 200
+# How many gateways share it.
+# gateways = 2
+
 # Apple's key of your team, from the developer account: the .p8 file with mode 0600 and its two ids.
 [[keys]]
 name = "main"
