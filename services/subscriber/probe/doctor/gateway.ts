@@ -42,35 +42,34 @@ const REFUSAL_FIXES: Partial<Record<ProblemCode, string>> = {
   version: 'update this subscriber, or have the gateway updated',
 };
 
-/** Findings of one gateway; whether it can be used. Never rejects. */
+/** Tells the findings of one gateway. */
 export async function checkGateway(
   hops: Hops,
   name: string,
   link: GatewayLink,
   apps: readonly ServedApp[],
-): Promise<boolean> {
+): Promise<void> {
   const where = `gateway ${name}`;
-  const never = () => ({ detail: 'failed', fix: 'see the log of the subscriber' });
+  const unexpected = () => ({ detail: 'failed', fix: 'see the log of the subscriber' });
   try {
     await hops.hop(
       `${where}: statement`,
       () => statement(hops, link),
-      never,
+      unexpected,
       () => 'valid',
     );
     await hops.hop(
       `${where}: signed hello`,
       () => hello(hops, link),
-      never,
+      unexpected,
       () => 'accepted',
     );
   } catch (error) {
-    if (error instanceof Stopped) return false;
+    if (error instanceof Stopped) return; // the others are looked at all the same
     throw error;
   }
   const { facts } = link;
   if (facts !== undefined) for (const finding of judge(where, facts, apps)) hops.say(finding);
-  return facts !== undefined;
 }
 
 async function statement(hops: Hops, link: GatewayLink): Promise<void> {

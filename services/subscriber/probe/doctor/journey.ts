@@ -2,7 +2,7 @@
  * One signal, followed from a message to the subscriber, or to a phone: a queue is made on the server that the user
  * names, followed by the running source, written to, and deleted at the end, however that comes.
  */
-import { utf8 } from '../../../../shared/encoding/bytes.js';
+import { utf8, wipe } from '../../../../shared/encoding/bytes.js';
 import type { ServerAddress, SmpQueue } from '../../../../shared/smp/address.js';
 import type { Device } from '../../registry/device.js';
 import type { DeviceRegistry, SubscriptionRegistry } from '../../registry/registry.js';
@@ -131,6 +131,7 @@ function followForPhone(
   phone: Device,
 ): Followed {
   const result = registry.subscribe(phone, { server, notifierId: notifier.id }, notifier.key);
+  wipe(notifier.key.raw, notifier.secret);
   if ('refused' in result) throw new HopTrouble(...REFUSALS[result.refused]);
   const { subscription } = result;
   const watch = sink.watch(subscription.ref);

@@ -22,7 +22,7 @@ const FIXES: Partial<Record<NtfConnectionError['reason'], string>> = {
     'it takes no phones until a gateway is reached (see above), or while too many connections are open (limits.connections)',
 };
 
-/** One finding. Never rejects. */
+/** Tells one finding. */
 export async function checkListener(hops: Hops, listener: ListenerToCheck): Promise<void> {
   const run = async (): Promise<number> => {
     const version = await inTime(hops.clock, hops.atMost(CHECK_MS), ping(hops, listener));

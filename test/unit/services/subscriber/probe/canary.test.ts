@@ -63,6 +63,15 @@ test('a connection that is away is not made anew: that is what its follower does
   assert.equal(rig.canary.state, 'ok');
 });
 
+test('nor one that is lost while its message is under way', async () => {
+  const rig = await singing();
+  rig.tells = false;
+  for (const { sent } = rig; rig.sent === sent; ) await rig.clock.advance(1_000);
+  rig.report('inactive');
+  await rig.clock.advance(MINUTE);
+  assert.deepEqual([rig.canary.state, rig.reconnects], ['silent', 0]);
+});
+
 test('a signal after its time does not count for the next message', async () => {
   const rig = await singing();
   rig.tells = false;
