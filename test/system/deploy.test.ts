@@ -128,7 +128,7 @@ describe('proxies', () => {
     const [nginx, caddy] = [read('proxy', 'nginx.conf'), read('proxy', 'Caddyfile')];
     assert.deepEqual(
       [...nginx.matchAll(/^ {4}location (\S+)/gm)].map((match) => match[1]),
-      ['/v1/', '/'],
+      ['/v1/', '=', '/'],
     );
     assert.match(nginx, /access_log off;/);
     assert.match(nginx, /client_max_body_size 1m;/);
