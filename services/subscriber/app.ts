@@ -13,6 +13,7 @@ import { measureProcess } from '../../shared/run/process-metrics.js';
 import { openStatusPages } from '../../shared/run/status/pages.js';
 import { packageVersion } from '../../shared/run/version.js';
 import { parseServer, type SmpQueue } from '../../shared/smp/address.js';
+import { burnCommand } from './burn.js';
 import { type NtfListener, type NtfListenerOptions, startNtfListener } from './clients/listener.js';
 import { clientMetrics } from './clients/metrics.js';
 import type { SubscriberConfig } from './config.js';
@@ -48,6 +49,8 @@ export interface SubscriberDeps {
   readonly log: Log;
   readonly clock?: Clock;
   readonly crypto?: Crypto;
+  /** Ends the process, once everything that it held is revoked. */
+  readonly end?: () => void;
 }
 
 export interface Subscriber {
@@ -71,6 +74,12 @@ export async function startSubscriber(config: SubscriberConfig, deps: Subscriber
   let listeners: ReadonlyMap<string, NtfListener> = new Map();
   const commands = {
     inventory: inventoryCommand(metrics, SUBSCRIBER_HOLDINGS),
+    burn: burnCommand({
+      ...base,
+      wake,
+      closeListeners: () => closeAll(listeners),
+      end: deps.end ?? (() => {}),
+    }),
     trace: traceCommand({ clock, wake, holderOf: (queue) => registry.holderOf(queue) }),
     doctor: doctorCommand({
       ...base,
@@ -105,7 +114,7 @@ export async function startSubscriber(config: SubscriberConfig, deps: Subscriber
     observePort: observing.port,
     async close() {
       pages.close();
-      await Promise.all([...listeners.values()].map((listener) => listener.close()));
+      await closeAll(listeners);
       await canaries.close();
       await source.close();
       wake.close();
@@ -118,6 +127,10 @@ export async function startSubscriber(config: SubscriberConfig, deps: Subscriber
     },
   };
 }
+
+const closeAll = async (listeners: ReadonlyMap<string, NtfListener>): Promise<void> => {
+  await Promise.all([...listeners.values()].map((listener) => listener.close()));
+};
 
 interface Base {
   readonly crypto: Crypto;

@@ -45,7 +45,9 @@ const SERVICES = {
     return {
       schema: subscriberConfigSchema,
       open: openSubscriberFiles,
-      start: (config, log) => startSubscriber(config, { log }),
+      // As if the operator had stopped it.
+      start: (config, log) =>
+        startSubscriber(config, { log, end: () => process.kill(process.pid, 'SIGTERM') }),
     } satisfies Service<typeof subscriberConfigSchema>;
   },
 };

@@ -1,6 +1,7 @@
 /** The wake engine as its neighbours see it: signals and registrations in, pushes out at the gateway link. */
 import type { Device } from '../registry/device.js';
 import type { DeviceEvents } from '../registry/registry.js';
+import type { BurnProgress } from './burning.js';
 import type { Watcher } from './milestones.js';
 
 /** Answer to a registration code: `unreachable` is never an `ERR AUTH` (design §4.1). */
@@ -17,6 +18,8 @@ export interface WakeEngine extends DeviceEvents {
   checksChanged(device: Device): void;
   /** Tells the milestones of one queue's signals until it is called off; undefined where there is no room. */
   watch(ref: number, watcher: Watcher): (() => void) | undefined;
+  /** Revokes all proven capabilities, for as long as somebody waits for it; their devices can't be woken any more. */
+  burn(say: (progress: BurnProgress) => void, gone: AbortSignal): Promise<BurnProgress>;
   /** Stops all timers and overwrites what is held of every device. */
   close(): void;
 }
