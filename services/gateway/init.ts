@@ -139,6 +139,8 @@ profile = "simplex"
 visible_text = "Encrypted message or another app event"
 # Apple's notification category; in profile simplex that of SimpleX apps unless set.
 # category = "MESSAGE"
+# True where a phone has one subscriber at a time: a new proof then ends what other subscribers proved before.
+# single_subscriber = false
 
 # A stand-in of Apple's service for tests (porchlight simulate apns). No app may name the environment "test" without it.
 ${unless(
