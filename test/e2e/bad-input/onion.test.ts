@@ -67,7 +67,8 @@ describe('a gateway with an .onion address', () => {
       socket.on('error', () => {});
       socket.once('close', () => open.delete(socket));
     }
-    await eventually('those above the limit are closed', () => open.size <= CONNECTIONS);
+    const refused = () => world.metric('connections_refused_total');
+    await eventually('those above the limit are closed', async () => (await refused()) >= CONNECTIONS);
     const elsewhere = await world.party();
     assert.equal(await ask(elsewhere.client), 200);
     for (const socket of open) socket.destroy();
