@@ -29,8 +29,8 @@ export async function checkListener(hops: Hops, listener: ListenerToCheck): Prom
     if (version === undefined) throw new HopTrouble('no answer in time', 'the process may be overloaded');
     return version;
   };
-  const detail = (version: number): string => `answers on this machine, NTF version ${version}`;
-  await hops.hop(`listener ${listener.name}`, run, explain, detail).catch((error: unknown) => {
+  const seen = (version: number): string => `answers on this machine, NTF version ${version}`;
+  await hops.hop(`listener ${listener.name}`, seen, run, explain).catch((error: unknown) => {
     if (!(error instanceof Stopped)) throw error;
   });
 }
