@@ -131,3 +131,14 @@ test('close deletes the queue and leaves no timer', async () => {
     assert.deepEqual([rig.queues.size, rig.following, rig.openUsers, rig.clock.pending], [0, 0, 0, 0]);
   }
 });
+
+test('a server that does not answer delays the end by no more than two seconds', async () => {
+  const rig = await singing();
+  rig.keeps = true;
+  let ended = false;
+  void rig.canary.close().then(() => {
+    ended = true;
+  });
+  await rig.clock.advance(2_000);
+  assert.deepEqual([ended, rig.following, rig.openUsers, rig.clock.pending], [true, 0, 0, 0]);
+});
