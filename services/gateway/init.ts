@@ -87,7 +87,7 @@ certificate = ${at('tls.crt')}
 private_key = ${at('tls.key')}
 
 [observe]
-# /metrics, /readyz, /healthz
+# /status, /metrics, /readyz, /healthz for you; /public and /public.json for everybody, if a proxy passes these two.
 listen = ${toml(`127.0.0.1:${extras.observePort ?? 9601}`)}
 
 [log]
