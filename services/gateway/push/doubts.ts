@@ -10,29 +10,19 @@ import { latin1, utf8, wipe } from '../../../shared/encoding/bytes.js';
 import type { Environment } from '../../../shared/relay/identity.js';
 import type { Clock } from '../../../shared/run/clock.js';
 import type { Log } from '../../../shared/run/log.js';
-import { Breaker, type Permission } from '../apns/breaker.js';
+import type { Permission } from '../apns/breaker.js';
 import type { ApnsResult, ApnsTarget } from '../apns/engine.js';
 import type { OpenCapability } from '../capabilities/capability.js';
+import { Target } from './target.js';
 
-const HOUR_MS = 3_600_000;
-const DAY_MS = 24 * HOUR_MS;
+const DAY_MS = 24 * 3_600_000;
 const KEY_SIZE = 32;
 const HASH_SIZE = 16;
 
-/** Refused devices of one target that open its breaker, and how many subscribers they must belong to. */
-const DEVICES = 6;
-const SUBSCRIBERS = 2;
-/** Where the gateway has one subscriber only, it can harm nobody else. */
-const DEVICES_OF_ONE = 3;
-/** Subscribers whose refusals are remembered, of one target. */
-const MAX_VOICES = 16;
 /** Devices remembered in all; the one that has been here longest makes room. */
 const MAX_DOUBTED = 10_000;
 /** What a doubted device is told, refusal after refusal. */
 const WAIT_SECONDS = [60, 300, 1_200, 3_600] as const;
-
-const BREAKER_MIN_MS = 30_000;
-const BREAKER_MAX_MS = 900_000;
 
 export const BREAKER_OPEN: ApnsResult = { kind: 'unavailable', reason: 'breaker-open' };
 
@@ -43,88 +33,6 @@ interface Doubt {
   readonly refusals: number;
   /** Until then it is not tried. */
   readonly until: number;
-}
-
-/** Refused devices by whose they are. A subscriber has a voice, not as many as it has devices. */
-class Voices {
-  private readonly byTag = new Map<string, Set<string>>();
-
-  get size(): number {
-    let size = 0;
-    for (const devices of this.byTag.values()) size += devices.size;
-    return size;
-  }
-
-  add(hash: string, tag: string): void {
-    const devices = this.byTag.get(tag) ?? new Set();
-    const isKnown = [...this.byTag.values()].some((known) => known.has(hash));
-    if (isKnown || devices.size >= DEVICES - 1 || this.byTag.size >= MAX_VOICES) return;
-    this.byTag.set(tag, devices.add(hash));
-  }
-
-  clear(): void {
-    this.byTag.clear();
-  }
-
-  /** Whether they are too many to be all bad. */
-  areMany(subscribers: number): boolean {
-    if (subscribers <= 1) return this.size >= DEVICES_OF_ONE;
-    return this.byTag.size >= SUBSCRIBERS && this.size >= DEVICES;
-  }
-}
-
-/** What was seen of one topic in one environment. */
-class Target {
-  readonly breaker: Breaker;
-  accepted = 0;
-  /** Refused since a push was last accepted. */
-  private readonly run = new Voices();
-  private readonly refusedThisHour = new Voices();
-  private acceptedThisHour = 0;
-  private hourBegun: number;
-
-  constructor(clock: Clock) {
-    this.breaker = new Breaker({ minMs: BREAKER_MIN_MS, maxMs: BREAKER_MAX_MS, clock });
-    this.hourBegun = clock.monotonic();
-  }
-
-  get isMostlyRefused(): boolean {
-    return this.refusedThisHour.size > this.acceptedThisHour;
-  }
-
-  accept(now: number): void {
-    this.turn(now);
-    this.accepted++;
-    this.acceptedThisHour++;
-    this.run.clear();
-    // The configuration was right after all, or is so again.
-    if (!this.breaker.isClosed) this.refusedThisHour.clear();
-    this.breaker.close();
-  }
-
-  refuse(hash: string, tag: string, now: number): void {
-    this.turn(now);
-    this.run.add(hash, tag);
-    this.refusedThisHour.add(hash, tag);
-  }
-
-  hasJumped(subscribers: number): boolean {
-    const isJump = this.isMostlyRefused && this.refusedThisHour.areMany(subscribers);
-    return isJump || this.run.areMany(subscribers);
-  }
-
-  /** Forgets the devices: their hashes mean nothing under another key. */
-  forget(): void {
-    this.run.clear();
-    this.refusedThisHour.clear();
-  }
-
-  private turn(now: number): void {
-    if (now - this.hourBegun < HOUR_MS) return;
-    this.hourBegun = now;
-    this.refusedThisHour.clear();
-    this.acceptedThisHour = 0;
-  }
 }
 
 /** Of a push that may go: what its result means. To be called once, before the token is overwritten. */
