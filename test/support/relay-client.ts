@@ -39,6 +39,8 @@ export interface RelayClientOptions {
 
 export class RelayClient {
   readonly identity: KeyPair;
+  /** Of the phones whose tokens it seals; zeros are a stock client's. */
+  ownerKey: Uint8Array = new Uint8Array(32);
   private readonly options: RelayClientOptions;
   private readonly agent: Agent;
 
@@ -121,7 +123,7 @@ export class RelayClient {
       appTag: appTag(crypto, topic),
       createdAt: this.now,
       subscriberTag: subscriberTag(crypto, this.identity.publicKey),
-      ownerKey: new Uint8Array(32),
+      ownerKey: this.ownerKey,
       token,
     });
   }
