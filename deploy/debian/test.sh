@@ -1,6 +1,6 @@
 #!/bin/sh
 # Installs the package in a bare Debian, uses it, removes and purges it, and looks for what is left. As root, with
-# debootstrap: test.sh [FOLDER], where FOLDER is a bare Debian that is copied in place of a new one. About a minute.
+# debootstrap: test.sh [FOLDER], where FOLDER is a bare Debian that is copied in place of a new one. A minute or two.
 set -eu
 
 here=$(cd "$(dirname "$0")" && pwd)
