@@ -50,7 +50,7 @@ const apple: Judge<Tables> = ({ recent }) => {
   if (recent(outcome('unavailable')) > 0) return { state: 'warn', says: 'Some pushes found no way.' };
   return recent(outcome('accepted')) > 0
     ? { state: 'ok', says: 'Accepts pushes, says the gateway.' }
-    : { state: 'unseen', says: 'Too few pushes to tell.' };
+    : { state: 'idle', says: 'Too few pushes to tell.' };
 };
 
 const waiting: Judge<Tables> = ({ crowd }) =>

@@ -41,7 +41,7 @@ describe('status pages of running services', () => {
     );
     assert.deepEqual(
       subscriber.hops.map(({ state }) => state),
-      ['ok', 'ok', 'ok', 'unseen'],
+      ['ok', 'ok', 'ok', 'idle'],
     );
     assert.ok(gateway.process!.residentBytes > 1e6);
     assert.match(gateway.process!.version, /^\d+\.\d+\.\d+/);

@@ -81,7 +81,7 @@ const hop = ({ name, here, state, says }: Hop): Html => html`<li class="${state}
 <span class="stop">${stateSign(state)}</span>
 <span class="name">${name}${here ? html` <small>this service</small>` : ''}</span>
 <span class="state">${STATE_WORDS[state]}</span>
-<span class="detail">${says}</span></li>`;
+${says === '' ? '' : html`<span class="detail">${says}</span>`}</li>`;
 
 const hour = ({ hour }: Status): Html =>
   hour === null
@@ -130,7 +130,7 @@ function latency({ seconds, quantiles }: RowOf<'latency'>): Html {
   const { p50, p95, p99 } = quantiles;
   return html`<dd class="value">${durationText(p50)} <small>half</small></dd>
 <dd class="courses wide">${latencyDrawing(quantiles)}<small>95 % within <b>${durationText(p95)}</b>, 99 % within
-<b>${durationText(p99)}</b>, in the last ${spanText(seconds)}</small></dd>`;
+<b>${durationText(p99)}</b>, in ${spanText(seconds)}</small></dd>`;
 }
 
 function shares({ label, seconds, parts }: RowOf<'shares'>): Html {

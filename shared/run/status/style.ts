@@ -60,7 +60,7 @@ dd{margin:0}
 .bars{fill:var(--lamp)}.level{fill:none;stroke:var(--lamp);stroke-width:1.5;vector-effect:non-scaling-stroke}.few{fill:var(--few)}
 .floor{fill:none;stroke:var(--line);stroke-width:1;vector-effect:non-scaling-stroke}
 .latency{width:100%;max-width:26rem;height:auto;margin-left:-.6rem}
-.latency text{font-size:9px;fill:var(--soft)}
+.latency text{font-size:10.5px;fill:var(--soft)}
 .latency .thin,.latency .thick{fill:none;stroke:var(--lamp);stroke-linecap:round}
 .latency .thin{stroke-width:1.5}.latency .thick{stroke-width:5}
 .latency .half{fill:var(--sheet);stroke:var(--lamp);stroke-width:2.5}

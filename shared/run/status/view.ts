@@ -10,7 +10,7 @@ import type {
 import { HOUR_MS, MINUTE_MS, type Past } from './history.js';
 import { quantile } from './quantiles.js';
 import { heightOf, roundForOperator, roundForPublic, SMALL } from './rounding.js';
-import type { Course, Hop, Panel, Rounded, Row, State, Status } from './schema.js';
+import type { Course, Hop, Panel, Rounded, Row, Status } from './schema.js';
 import type { AnyMeasure } from './series.js';
 import { course, growth, lastWindow, momentAt, type Steps, type Window, wholeSteps } from './windows.js';
 
@@ -129,17 +129,9 @@ const hopsOf = ({ hops }: Description, readings: Readings<MetricTable>): Hop[] =
 
 /** Whether a hop has nothing to do may depend on one person: told as "ok". */
 function withoutReason(hop: Hop): Hop {
-  const state = hop.state === 'idle' ? 'ok' : hop.state;
-  return { ...hop, state, says: state === 'unseen' ? hop.says : PUBLIC_WORDS[state] };
+  if (hop.state === 'unseen') return hop;
+  return { ...hop, state: hop.state === 'idle' ? 'ok' : hop.state, says: '' };
 }
-
-const PUBLIC_WORDS: Readonly<Record<State, string>> = {
-  ok: 'working',
-  idle: 'working',
-  warn: 'impaired',
-  down: 'not working',
-  unseen: 'not seen from here',
-};
 
 function overall(hops: readonly Hop[], notReady: string | undefined): Judgement {
   if (notReady !== undefined) return { state: 'down', says: `Not ready: ${notReady}` };
