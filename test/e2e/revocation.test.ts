@@ -1,6 +1,6 @@
 /** What ends a registration at the gateway, over real sockets: the phone leaves, Apple refuses it, the subscriber burns. */
 import assert from 'node:assert/strict';
-import { readFileSync } from 'node:fs';
+import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { askControl } from '../../shared/run/control-client.js';
@@ -24,6 +24,12 @@ describe('the revoked set between phone, subscriber and gateway', () => {
 
   const ended = (cause: string) => world.metric('gateway', `revocations_total{cause="${cause}"}`);
   const burn = () => runCli({ cwd: world.subscriberFolder }, 'subscriber', '--burn');
+  /** A message for the phone; what it has not fetched before makes room. */
+  const write = async () => {
+    const queue = phone.queues.get('second')!;
+    await phone.messenger(queue.server).drain(queue);
+    await phone.receive('second');
+  };
   const refused = () =>
     world.metric('gateway', 'frames_total{kind="message",outcome="refused",reason="revoked"}');
 
@@ -37,7 +43,7 @@ describe('the revoked set between phone, subscriber and gateway', () => {
     // After a restart the gateway knows what it knew, and no more.
     await world.restartGateway();
     await eventuallyLater(world.clock, 'news', async () => {
-      await phone.receive('second');
+      await write();
       return phone.news.filter(({ name }) => name === 'second').length > 1;
     });
     assert.equal(await refused(), 0);
@@ -48,16 +54,36 @@ describe('the revoked set between phone, subscriber and gateway', () => {
     const device = world.apns.devices.find('test', phone.token)!;
     device.gone = { reason: 'Unregistered', at: world.clock.now() };
     await eventuallyLater(world.clock, 'refusal', async () => {
-      await phone.receive('second');
+      await write();
       return (await ended('apple')) === 1;
     });
     await phone.sdk.check();
     phone.changeToken();
     await phone.register();
     await eventuallyLater(world.clock, 'news', async () => {
-      await phone.receive('second');
+      await write();
       return phone.news.filter(({ name }) => name === 'second').length > 2;
     });
+  });
+
+  test("gateway --burn while it runs: the epoch's capabilities are refused, phones register again", async () => {
+    const cwd = world.gatewayFolder;
+    const roots = join(cwd, 'state/epochs');
+    const [name] = readdirSync(roots).map((file) => file.replace('.key', ''));
+    const { code } = await runCli({ cwd }, 'gateway', '--burn', name!);
+    assert.equal(code, 0);
+    const unknown = 'frames_total{kind="message",outcome="refused",reason="unknown-key"}';
+    world.clock.leap(61_000);
+    await eventually('forgotten', () => !readdirSync(roots).includes(`${name}.key`));
+    await write();
+    await eventually('refusal', async () => (await world.metric('gateway', unknown)) > 0);
+    world.clock.leap(HOUR_MS);
+    const [before, seen] = [phone.news.length, phone.results.length];
+    await phone.sdk.check();
+    const isVerified = () => phone.results.slice(seen).some((result) => result?.kind === 'verification');
+    await eventuallyLater(world.clock, 'verification', isVerified);
+    await write();
+    await eventuallyLater(world.clock, 'news', () => phone.news.length > before);
   });
 
   test('--burn revokes what the running subscriber holds, and replaces its key', async () => {
@@ -82,7 +108,7 @@ describe('the revoked set between phone, subscriber and gateway', () => {
     await phone.register();
     await eventuallyLater(world.clock, 'news', async () => {
       await phone.sdk.check().catch(() => {});
-      await phone.receive('second');
+      await write();
       return phone.news.filter(({ name }) => name === 'second').length > 3;
     });
   });

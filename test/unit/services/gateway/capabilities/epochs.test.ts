@@ -1,5 +1,14 @@
 import assert from 'node:assert/strict';
-import { chmodSync, mkdtempSync, readdirSync, readFileSync, renameSync, rmSync, statSync } from 'node:fs';
+import {
+  chmodSync,
+  linkSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, before, beforeEach, describe, test } from 'node:test';
@@ -67,6 +76,8 @@ describe('epochs', () => {
     const epochs = start();
     const first = epochs.current();
     const [name] = readdirSync(folder);
+    const other = join(folder, 'another name');
+    linkSync(join(folder, name!), other);
     clock.jump(53 * DAY);
     await clock.advance(HOUR / 2);
     clock.jump(-53 * DAY);
@@ -75,6 +86,7 @@ describe('epochs', () => {
     clock.jump(53 * DAY);
     await clock.advance(HOUR + 120_000);
     assert.ok(!readdirSync(folder).includes(name!));
+    assert.ok(readFileSync(other).every((byte) => byte === 0));
     assert.ok(
       first.capabilityKey.every((byte) => byte === 0),
       'also in memory',
