@@ -7,6 +7,7 @@ import type { FollowStatus, SourceSink } from '../source.js';
 import { Associations, type AssociationsShared, type ServiceContents } from './associations.js';
 import type { Link } from './connector.js';
 import { Dialler, type DiallerShared } from './dialler.js';
+import { Linger } from './linger.js';
 import { FLAG, type QueueTable } from './queues.js';
 import { LATER_MS, LIST, LISTS, RowLists } from './row-lists.js';
 import { type Server, SHARED } from './servers.js';
@@ -19,8 +20,6 @@ const DAY_MS = 24 * 3_600_000;
 const MAX_METADATA = 200;
 /** Rows that move from list to list in one turn of the event loop. */
 const ROWS_A_TURN = 2_048;
-/** How long a connection without queues is kept, for a client that replaces its subscription. */
-const LINGER_MS = 60_000;
 
 /** What all followers of a source share. */
 export interface FollowerShared extends DiallerShared, AssociationsShared {
@@ -44,7 +43,7 @@ export class Follower implements SessionEvents {
   private readonly timers: (Timer | undefined)[] = [];
   /** Lists whose rows are going back to `todo`, a piece a turn. */
   private readonly returning = new Set<number>();
-  private linger: Timer | undefined;
+  private readonly linger: Linger;
   private session: Session | undefined;
   /** Whether NSUBS subscribed the queues in list `service`; else each is asked for by itself. */
   private covered = false;
@@ -55,26 +54,23 @@ export class Follower implements SessionEvents {
     this.shared = shared;
     this.associations = new Associations(server, shared);
     this.lists = new RowLists(shared.queues);
+    this.linger = new Linger(shared.clock);
     this.dialler = new Dialler(server, shared, {
       connected: (link) => this.onConnected(link),
       failed: (forbidden) => this.onFailed(forbidden),
     });
   }
 
-  get connected(): boolean {
-    return this.session !== undefined;
-  }
-
-  /** Whether the connection is there or will be tried, so that one more queue costs no new one. */
+  /** Whether it has been reached, or will be tried: one more queue brings in no server that nobody knew. */
   get keptUp(): boolean {
     const dialsNext = this.lists.size(LIST.todo) > 0; // in the next turn of the event loop
-    return this.connected || this.dialler.trying || this.returning.size > 0 || dialsNext;
+    return this.dialler.known || this.dialler.trying || this.returning.size > 0 || dialsNext;
   }
 
   /** Follows a new entry. Reports nothing before the next turn of the event loop. */
   add(row: number): void {
     this.size++;
-    this.linger?.cancel();
+    this.linger.cancel();
     this.lists.put(row, LIST.todo);
     this.shared.turns.request(this.subscribeNext);
   }
@@ -85,9 +81,10 @@ export class Follower implements SessionEvents {
     this.associations.set(row, false);
     queues.forget(row);
     // An answer that is still to come must not reach another entry in the same row: it waits for that answer.
-    if (this.connected && queues.listOf(row) === LIST.flight) queues.set(row, FLAG.abandoned, true);
+    if (this.session && queues.listOf(row) === LIST.flight) queues.set(row, FLAG.abandoned, true);
     else this.lists.release(row);
-    if (--this.size === 0) this.emptied();
+    this.size--;
+    this.leaveIfIdle();
   }
 
   /** Gives up a connection that looks alive and brings no signals; its queues are asked for on the next one. */
@@ -97,10 +94,11 @@ export class Follower implements SessionEvents {
     this.closed('canary');
   }
 
-  /** Closes the connection; nothing is reported afterwards. */
+  /** Closes the connection; nothing is reported afterwards, until something is followed again. */
   stop(): void {
-    this.linger?.cancel();
-    this.cancelTimers();
+    this.linger.cancel();
+    for (const timer of this.timers.splice(0)) timer?.cancel();
+    this.returning.clear();
     this.shared.turns.drop(this.subscribeNext);
     this.shared.turns.drop(this.returnNext);
     this.dialler.stop();
@@ -144,7 +142,7 @@ export class Follower implements SessionEvents {
   closed(cause: LossCause): void {
     this.shared.metrics.smp_disconnects_total.inc({ cause });
     this.unlink();
-    this.cancelTimers();
+    for (const timer of this.timers.splice(0)) timer?.cancel();
     for (let list = 0; list < LISTS; list++) {
       if (list !== LIST.todo && list !== LIST.final) this.returning.add(list);
     }
@@ -196,7 +194,8 @@ export class Follower implements SessionEvents {
       if (list === LIST.active && this.session) this.checkEach();
     }
     if (this.session) this.shared.turns.request(this.subscribeNext);
-    else if (this.size > 0) this.dialler.lost();
+    else if (this.isWanted) this.dialler.lost();
+    this.leaveIfIdle();
     return false;
   };
 
@@ -275,6 +274,7 @@ export class Follower implements SessionEvents {
     else if (answer.kind === 'error') this.tomorrow(row, answer);
     else if (answer.kind === 'service' && this.associations.inService) this.leaveService();
     else this.refused(row, answer);
+    this.leaveIfIdle();
   }
 
   /** The queue belongs to the first entry whose NSUB succeeded (design §4.1). */
@@ -332,11 +332,13 @@ export class Follower implements SessionEvents {
     // In flight it has been asked for again since: the answer to that decides.
     if (row === undefined || this.shared.queues.listOf(row) === LIST.flight) return;
     this.finish(row, 'end');
+    this.leaveIfIdle();
   }
 
   deleted(notifierId: Uint8Array): void {
     const row = this.shared.queues.confirmed(this.server.number, notifierId);
     if (row !== undefined) this.finish(row, 'deleted');
+    this.leaveIfIdle();
   }
 
   private finish(row: number, kind: 'end' | 'deleted'): void {
@@ -372,24 +374,24 @@ export class Follower implements SessionEvents {
     });
   }
 
-  private cancelTimers(): void {
-    for (const timer of this.timers) timer?.cancel();
-    this.timers.length = 0;
-  }
-
   private report(row: number, status: FollowStatus): void {
     const { queues, sink } = this.shared;
     if (queues.setStatus(row, status)) sink.status(queues.ref(row), status);
   }
 
-  /** No queues are left: the end, a little later where a known server's connection may serve the next one. */
-  private emptied(): void {
+  /** Whether a connection is of use to any queue: not to those that ended for good. */
+  private get isWanted(): boolean {
+    return this.size > this.lists.size(LIST.final);
+  }
+
+  /** No connection, and no attempt at one, that no queue needs; where no queue is left, the end. */
+  private leaveIfIdle(): void {
+    if (this.isWanted) return;
     const end = (): void => {
       this.stop();
-      this.shared.ended(this);
+      if (this.size === 0) this.shared.ended(this);
     };
-    const lingers = this.dialler.known && this.server.unit === SHARED;
-    if (lingers) this.linger = this.shared.clock.after(LINGER_MS, end);
+    if (this.size > 0 || (this.dialler.known && this.server.unit === SHARED)) this.linger.begin(end);
     else end();
   }
 }
