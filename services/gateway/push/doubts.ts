@@ -22,7 +22,7 @@ const HASH_SIZE = 16;
 /** Devices remembered in all; the one that has been here longest makes room. */
 const MAX_DOUBTED = 10_000;
 /** What a doubted device is told, refusal after refusal. */
-const WAIT_SECONDS = [60, 300, 1_200, 3_600] as const;
+const WAIT_SECONDS = [60, 300, 1_200] as const;
 
 export const BREAKER_OPEN: ApnsResult = { kind: 'unavailable', reason: 'breaker-open' };
 
@@ -31,6 +31,8 @@ interface Doubt {
   /** The target's count of accepted pushes at that time. */
   readonly accepted: number;
   readonly refusals: number;
+  /** How often the target had recovered at the last refusal. */
+  readonly recoveries: number;
   /** Until then it is not tried. */
   readonly until: number;
 }
@@ -79,10 +81,12 @@ export class Doubts {
 
   /** What a push is told without being tried; undefined = it may be. Changes nothing. */
   refusal(push: Push): ApnsResult | undefined {
-    const { breaker } = this.of(push);
+    const target = this.of(push);
+    const { breaker } = target;
     // A newcomer's token must not die of the operator's mistake either, and it is no probe.
     if (push.proven ? breaker.isOpen : !breaker.isClosed) return BREAKER_OPEN;
-    return push.proven ? this.wait(push) : undefined;
+    // Where a push may probe, a doubted device is as good as any: perhaps there are no others.
+    return push.proven && breaker.isClosed ? this.wait(push, target) : undefined;
   }
 
   /** Lets a push go that was not refused above; undefined where another is probing at this moment. */
@@ -139,6 +143,7 @@ export class Doubts {
     const doubt = {
       accepted: before?.accepted ?? target.accepted,
       refusals,
+      recoveries: target.recoveries,
       until: now + wait * 1000,
     };
     if (this.doubts.size >= MAX_DOUBTED && before === undefined) {
@@ -148,10 +153,12 @@ export class Doubts {
     return doubt;
   }
 
-  private wait(push: Push): ApnsResult | undefined {
+  /** What was refused before the configuration was mended need not wait. */
+  private wait(push: Push, { recoveries }: Target): ApnsResult | undefined {
     const doubt = this.doubts.size === 0 ? undefined : this.doubts.get(this.hash(push));
     const now = this.options.clock.monotonic();
-    return doubt !== undefined && doubt.until > now ? waitUntil(doubt, now) : undefined;
+    const mustWait = doubt !== undefined && doubt.recoveries === recoveries && doubt.until > now;
+    return mustWait ? waitUntil(doubt, now) : undefined;
   }
 
   /** HMAC(day key, environment, topic, token): what the gateway keeps of a device is never more. */

@@ -49,6 +49,8 @@ class Voices {
 export class Target {
   readonly breaker: Breaker;
   accepted = 0;
+  /** How often its breaker was closed again. */
+  recoveries = 0;
   /** Refused since a push was last accepted. */
   private readonly run = new Voices();
   private readonly refusedThisHour = new Voices();
@@ -69,8 +71,10 @@ export class Target {
     this.accepted++;
     this.acceptedThisHour++;
     this.run.clear();
+    if (this.breaker.isClosed) return;
     // The configuration was right after all, or is so again.
-    if (!this.breaker.isClosed) this.refusedThisHour.clear();
+    this.recoveries++;
+    this.refusedThisHour.clear();
     this.breaker.close();
   }
 
