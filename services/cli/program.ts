@@ -5,6 +5,8 @@ import { reportFailure } from './failure.js';
 
 /** Upper bound of `demo --messages`: enough to look at, too few to be a load test. */
 const MAX_MESSAGES = 1_000;
+/** Upper bound of `demo --gateways`: each is a process. */
+const MAX_GATEWAYS = 8;
 
 const wholeNumber =
   (min: number, max: number) =>
@@ -32,6 +34,12 @@ program
       'gateway-restart',
       'smp-restart',
     ]),
+  )
+  .option(
+    '--gateways <n>',
+    'several that share a redis-server of this machine; one is killed in the middle, then Redis',
+    wholeNumber(1, MAX_GATEWAYS),
+    1,
   )
   .action(async (options) => (await import('./commands/demo.js')).demo(options));
 
@@ -83,7 +91,15 @@ service('gateway', 'run a gateway')
   );
 service('subscriber', 'run a subscriber')
   .option('--take-over', 'take over from the one that runs, if one does, without losing anything')
-  .action(async (options) => (await import('./commands/service.js')).runService('subscriber', options));
+  .option(
+    '--burn',
+    'revoke everything that the running one holds at its gateways, replace its identity key, end it',
+  )
+  .action(async ({ burn, ...options }) =>
+    burn === undefined
+      ? (await import('./commands/service.js')).runService('subscriber', options)
+      : (await import('./commands/burn.js')).burnSubscriber(options.config),
+  );
 
 program
   .command('pair')
@@ -102,6 +118,14 @@ program
   .description('what a running service holds: kinds and counts, never values')
   .requiredOption('--config <file>', "the running service's configuration file")
   .action(async (options) => (await import('./commands/explain.js')).explain(options));
+
+program
+  .command('trace')
+  .description(
+    "follow one queue's signals through a running subscriber; its address comes from standard input",
+  )
+  .option('--config <file>', "the subscriber's configuration file", 'subscriber.toml')
+  .action(async (options) => (await import('./commands/trace.js')).trace(options));
 
 const doctor = program
   .command('doctor')

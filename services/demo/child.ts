@@ -23,13 +23,21 @@ export class Child {
   readonly name: string;
   private readonly args: readonly string[];
   private readonly onLine: (line: LogLine) => void;
+  private readonly env: Readonly<Record<string, string>>;
   private process: ChildProcess | undefined;
   private readonly lines: string[] = [];
 
-  constructor(name: string, args: readonly string[], onLine: (line: LogLine) => void = () => {}) {
+  /** @param env variables beside those of this process */
+  constructor(
+    name: string,
+    args: readonly string[],
+    onLine: (line: LogLine) => void = () => {},
+    env: Readonly<Record<string, string>> = {},
+  ) {
     this.name = name;
     this.args = args;
     this.onLine = onLine;
+    this.env = env;
   }
 
   get pid(): number | undefined {
@@ -40,6 +48,7 @@ export class Child {
   start(): Promise<void> {
     const child = spawn(process.execPath, [EXECUTABLE, ...this.args], {
       stdio: ['ignore', 'ignore', 'pipe'],
+      env: { ...process.env, ...this.env },
     });
     this.process = child;
     return new Promise((resolve, reject) => {

@@ -17,6 +17,8 @@ export interface DemoOptions {
   readonly messages: number;
   readonly once: boolean;
   readonly fault?: FaultName | undefined;
+  /** How many share Redis; from two on, one of them is killed in the middle, and then Redis. */
+  readonly gateways?: number;
   readonly screen: Screen;
 }
 
@@ -54,12 +56,15 @@ export class Demo {
 
   /** Resolves with whether all messages were opened; rejects where the parties could not be started. */
   async run(): Promise<boolean> {
-    const { messages, once } = this.options;
+    const { messages, once, gateways = 1 } = this.options;
     this.narrator.begin();
-    this.world = await createWorld({
-      onHop: (hop, at) => this.journey.note(hop, at),
-      onPhone: (report) => this.hear(report),
-    });
+    this.world = await createWorld(
+      { gateways },
+      {
+        onHop: (hop, at) => this.journey.note(hop, at),
+        onPhone: (report) => this.hear(report),
+      },
+    );
     this.narrator.parties(this.world.places);
     if (!(await this.within(PATIENCE_MS, () => this.invitation !== undefined))) {
       this.narrator.end(0, messages);
@@ -67,7 +72,11 @@ export class Demo {
     }
     this.narrator.registered();
     this.friend = new Friend(await loadCrypto(), this.world.messagingServer, this.invitation!);
-    for (let n = 1; n <= messages; n++) await this.tell(n, n === Math.ceil((messages + 1) / 2));
+    const middle = Math.ceil((messages + 1) / 2);
+    for (let n = 1; n <= messages; n++) {
+      await this.killSome(n, middle);
+      await this.tell(n, n === middle);
+    }
     const text = textOf(messages);
     this.narrator.knowledge(measureKnowledge(this.world, this.invitation!, text));
     this.narrator.applesView(await this.world.apple.accepted(this.invitation!.deviceToken));
@@ -97,6 +106,20 @@ export class Demo {
     const openedAt = this.opened.get(number);
     if (openedAt === undefined) this.narrator.missing(letter);
     else this.narrator.opened(letter, this.journey.between(letter.sentAt, openedAt));
+  }
+
+  /** In the middle one of several gateways, before the next message Redis; both before the last where there is no next. */
+  private async killSome(number: number, middle: number): Promise<void> {
+    const gateways = this.world?.gateways;
+    if (gateways === undefined) return;
+    if (number === middle) {
+      await gateways.killGateway();
+      this.narrator.broken('gateway-killed');
+    }
+    if (number === Math.min(middle + 1, this.options.messages)) {
+      await gateways.killRedis();
+      this.narrator.broken('redis-killed');
+    }
   }
 
   private async breakPart(fault: 'apns-down' | 'gateway-restart'): Promise<void> {

@@ -10,10 +10,15 @@ import type { Screen } from './screen.js';
 /** What may break in the middle. */
 export type FaultName = 'apns-down' | 'gateway-restart' | 'smp-restart';
 
-const BROKEN: Readonly<Record<FaultName, string>> = {
+/** What is killed for good where there are several gateways. */
+export type LossName = 'gateway-killed' | 'redis-killed';
+
+const BROKEN: Readonly<Record<FaultName | LossName, string>> = {
   'apns-down': "Apple's service is away",
   'gateway-restart': 'the gateway was stopped',
   'smp-restart': 'the messaging server was stopped before it told anybody',
+  'gateway-killed': 'one of the gateways was killed, and took its counts along',
+  'redis-killed': 'Redis was killed: what is left counts its share alone',
 };
 const MENDED: Readonly<Record<FaultName, string>> = {
   'apns-down': "Apple's service is back",
@@ -68,7 +73,7 @@ export class Narrator {
     this.screen.line();
   }
 
-  broken(fault: FaultName): void {
+  broken(fault: FaultName | LossName): void {
     this.say('red', `  ✗ ${BROKEN[fault]}`);
   }
 

@@ -9,14 +9,15 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { loadCrypto } from '../../shared/crypto/load.js';
 import { loadConfig } from '../../shared/run/config.js';
-import { makeGateway } from '../gateway/init.js';
+import { GATEWAY_FILE, makeGateway } from '../gateway/init.js';
 import { apnsFiles, SIMULATED_KEY, SIMULATED_TEAM, smpAddress } from '../simulators/files.js';
 import { subscriberConfigSchema } from '../subscriber/config.js';
 import { makeSubscriber, SUBSCRIBER_FILE } from '../subscriber/init.js';
 import { addressesOf } from '../subscriber/pairing.js';
 import { ApnsControl } from './apns-control.js';
-import { Child } from './child.js';
+import { Child, type LogLine } from './child.js';
 import { freePorts } from './free-ports.js';
+import { GatewayGroup } from './gateway-group.js';
 import type { Hop } from './journey.js';
 import type { PhoneReport, PhoneSetting } from './phone-reports.js';
 
@@ -36,17 +37,30 @@ const MILESTONES: Readonly<Record<string, Hop>> = {
 
 export type PartyName = 'messaging server' | 'subscriber' | 'gateway' | 'Apple' | 'phone';
 
+/** What can be started, stopped and looked into. */
+export interface Party {
+  readonly pid: number | undefined;
+  start(): Promise<void>;
+  stop(): Promise<void>;
+}
+
 export interface World {
   readonly apple: ApnsControl;
   /** `smp://…` */
   readonly messagingServer: string;
   /** Where each party listens. */
   readonly places: readonly (readonly [PartyName, string])[];
-  /** Where both services show their metrics. */
+  /** Where the services that run show their metrics. */
   readonly metricsPorts: readonly number[];
-  readonly party: (name: Exclude<PartyName, 'phone'>) => Child;
+  readonly party: (name: Exclude<PartyName, 'phone'>) => Party;
+  /** Where there are several. */
+  readonly gateways: GatewayGroup | undefined;
   readonly pid: (name: PartyName) => number | undefined;
   close(): Promise<void>;
+}
+
+export interface WorldOptions {
+  readonly gateways: number;
 }
 
 export interface WorldEvents {
@@ -55,7 +69,7 @@ export interface WorldEvents {
 }
 
 /** Starts everybody; when it resolves the phone is registering. */
-export async function createWorld(events: WorldEvents): Promise<World> {
+export async function createWorld(options: WorldOptions, events: WorldEvents): Promise<World> {
   const folder = mkdtempSync(join(tmpdir(), 'porchlight-demo-'));
   const [apns, control, smp, smpControl, gateway, gatewayObserve, phones, subscriberObserve] =
     await freePorts(8);
@@ -104,13 +118,15 @@ export async function createWorld(events: WorldEvents): Promise<World> {
     `${controlPort}`,
     ...more,
   ];
+  const gatewayConfig = at(`gateway/${GATEWAY_FILE}`);
+  const gateways = await groupOf(options.gateways, at('gateway'), gatewayConfig, gateway!, heard);
   const parties = {
     'messaging server': new Child(
       'messaging server',
       simulate('smp', smp!, smpControl!, '--delivery-ms', `${DELIVERY_MS}`),
     ),
     subscriber: new Child('subscriber', ['subscriber', '--config', at('subscriber/subscriber.toml')], heard),
-    gateway: new Child('gateway', ['gateway', '--config', at('gateway/gateway.toml')], heard),
+    gateway: gateways ?? new Child('gateway', ['gateway', '--config', gatewayConfig], heard),
     Apple: new Child('Apple', simulate('apns', apns!, control!, '--topic', TOPIC)),
   };
   let phone: ChildProcess | undefined;
@@ -133,14 +149,34 @@ export async function createWorld(events: WorldEvents): Promise<World> {
     places: [
       ['messaging server', `smp://…@${HOST}:${smp}`],
       ['subscriber', `ntf://…@${HOST}:${phones}`],
-      ['gateway', `porchlight-gateway://…@${HOST}:${gateway}`],
+      ['gateway', `porchlight-gateway://…@${HOST}:${gateway}${gateways ? gateways.described : ''}`],
       ['Apple', `https://${HOST}:${apns}`],
     ],
-    metricsPorts: [subscriberObserve!, gatewayObserve!],
+    get metricsPorts() {
+      return [subscriberObserve!, ...(gateways?.metricsPorts ?? [gatewayObserve!])];
+    },
+    gateways,
     party: (name) => parties[name],
     pid: (name) => (name === 'phone' ? phone?.pid : parties[name].pid),
     close,
   };
+}
+
+/** Several gateways behind the address of one; undefined for one. */
+async function groupOf(
+  count: number,
+  folder: string,
+  config: string,
+  port: number,
+  onLine: (line: LogLine) => void,
+): Promise<GatewayGroup | undefined> {
+  if (count === 1) return undefined;
+  const ports = await freePorts(2 * count);
+  const gateways = Array.from({ length: count }, (_, i) => ({
+    listen: ports[2 * i]!,
+    observe: ports[2 * i + 1]!,
+  }));
+  return new GatewayGroup({ folder, config, port, gateways, onLine });
 }
 
 /** What `porchlight pair` prints. */

@@ -4,7 +4,7 @@ import type { Crypto } from '../../shared/crypto/crypto.js';
 import { loadCrypto } from '../../shared/crypto/load.js';
 import { gatewayFingerprint } from '../../shared/relay/identity.js';
 import { addressBlock } from '../../shared/run/address-block.js';
-import { type Clock, seconds, systemClock, type Timer } from '../../shared/run/clock.js';
+import { type Clock, seconds, systemClock } from '../../shared/run/clock.js';
 import { controlPath, startControl } from '../../shared/run/control.js';
 import { secretFolder } from '../../shared/run/files.js';
 import { inventoryCommand } from '../../shared/run/inventory.js';
@@ -85,7 +85,8 @@ export async function startGateway(config: GatewayConfig, deps: GatewayDeps): Pr
   const commands = { inventory, ...parts.commands };
   const control = await startControl({ path: controlPath(config), commands, clock, log });
   // Nothing that was revoked passes, not even the first push.
-  await Promise.all([parts.revocations.start(), counting.start()]);
+  await counting.start();
+  await parts.revocations.start();
   const listener = await startListener({ ...parts, listen: config.listen, metrics: parts.handles });
   const onion = await startOnionListener(config, parts);
   const { listen } = config.observe;
@@ -231,7 +232,7 @@ function openKeys(config: GatewayConfig, base: Observed) {
   const epochs = new Epochs({ ...base, folder: folder(EPOCHS_FOLDER, 'epoch root') });
   const sealingKeys = new SealingKeys({ ...base, folder: folder('sealing', 'sealing key') });
   const tagKey = openSharedKey(base.crypto, join(config.state, 'device-tag.key'), 'device tag key');
-  const revocations = openRevocations(config, base);
+  const revocations = openRevocations(config, base, base.counting.revocations);
   const close = (): void => {
     void revocations.close();
     epochs.close();

@@ -3,6 +3,7 @@
  * Redis is configured. Alone, nothing of Redis is even loaded.
  */
 import { secretFolder } from '../../shared/run/files.js';
+import type { RevocationStore } from './capabilities/revocation-store.js';
 import type { GatewayConfig } from './config.js';
 import type { GatewayFiles } from './files.js';
 import { DeviceLimits } from './limits/devices.js';
@@ -16,6 +17,8 @@ const NONCE_SHARES = 10;
 export interface Counting {
   readonly gate: FrameGate;
   readonly nonces: NonceMemory;
+  /** Where the revoked set is kept, if not in the state folder alone. */
+  readonly revocations: RevocationStore | undefined;
   /** Devices whose limits are counted today. */
   readonly devices: number;
   /** Looks for the other gateways; resolves after the first look, whatever it found. */
@@ -47,6 +50,7 @@ export async function openCounting(
   return {
     gate: shared?.gate ?? gate,
     nonces: shared?.nonces ?? nonces,
+    revocations: shared?.revocations,
     get devices() {
       return devices.size + (shared?.gate.devices ?? 0);
     },

@@ -76,6 +76,10 @@ identity_key = ${at('identity.key')}
 state = ${at('state')}
 # Where subscribers reach it.
 listen = ${toml(`${extras.listenHost ?? '0.0.0.0'}:${port}`)}
+# A second listener for a Tor daemon: what comes to the .onion address is limited apart.
+# onion_listen = "127.0.0.1:8444"
+# Behind a proxy that ends TLS: its addresses or networks, so that limits count its clients (X-Forwarded-For).
+# trusted_proxies = ["127.0.0.1"]
 
 [tls]
 # Self-signed is enough: the gateway's signed statement names this certificate's key. An ordinary certificate works too.
@@ -83,7 +87,7 @@ certificate = ${at('tls.crt')}
 private_key = ${at('tls.key')}
 
 [observe]
-# /metrics, /readyz, /healthz
+# /status, /metrics, /readyz, /healthz for you; /public and /public.json for everybody, if a proxy passes these two.
 listen = ${toml(`127.0.0.1:${extras.observePort ?? 9601}`)}
 
 [log]
@@ -95,9 +99,27 @@ format = ${toml(extras.test ? 'json' : 'text')}
 socket = ${at('control.sock')}
 
 [subscribers]
-# open: whoever signs its requests; listed: only the keys below (base64url of the subscriber's public key).
+# open: whoever signs its requests; listed: only the keys below (base64url of the subscriber's public key) and those
+# added while it runs, with "porchlight subscribers add".
 mode = "open"
 # keys = []
+
+# Several gateways of one state folder count limits, frame ids and nonces together through Redis (README.md). While it
+# is slow or gone each counts its share alone. Only hashes, times and outcomes go there; use one that writes no disk.
+# [redis]
+# One server, or several of a cluster: redis://HOST:PORT, rediss://HOST:PORT (TLS) or unix:/PATH. Never with a password.
+# urls = ["rediss://redis.internal:6379"]
+# mode = "single"
+# username = "gateway"
+# The password and nothing else, mode 0600.
+# password_file = ${at('redis.password')}
+# ca_file = ${at('redis-ca.crt')}
+# server_name = "redis.internal"
+# prefix = "porchlight:"
+# Longest time that a push waits for Redis, all in all.
+# timeout_ms = 200
+# How many gateways share it.
+# gateways = 2
 
 # Apple's key of your team, from the developer account: the .p8 file with mode 0600 and its two ids.
 [[keys]]
@@ -117,6 +139,8 @@ profile = "simplex"
 visible_text = "Encrypted message or another app event"
 # Apple's notification category; in profile simplex that of SimpleX apps unless set.
 # category = "MESSAGE"
+# True where a phone has one subscriber at a time: a new proof then ends what other subscribers proved before.
+# single_subscriber = false
 
 # A stand-in of Apple's service for tests (porchlight simulate apns). No app may name the environment "test" without it.
 ${unless(

@@ -2,10 +2,18 @@
 import { processMetrics } from '../../shared/run/process-metrics.js';
 import type { Judge, StatusDescription } from '../../shared/run/status/description.js';
 import { apnsMetrics } from './apns/metrics.js';
+import { revocationMetrics } from './capabilities/metrics.js';
 import { gatewayMetrics } from './metrics.js';
+import { redisMetrics } from './redis/metrics.js';
 
 /** Every metric of a gateway. */
-export const GATEWAY_TABLES = { ...gatewayMetrics, ...apnsMetrics, ...processMetrics } as const;
+export const GATEWAY_TABLES = {
+  ...gatewayMetrics,
+  ...apnsMetrics,
+  ...revocationMetrics,
+  ...redisMetrics,
+  ...processMetrics,
+} as const;
 
 type Tables = typeof GATEWAY_TABLES;
 
@@ -14,40 +22,53 @@ const messagingServers: Judge<Tables> = () => ({
   says: 'The gateway never learns which servers there are.',
 });
 
-const subscribers: Judge<Tables> = ({ now, recent }) => {
-  if (recent({ metric: 'frames_total' }) > 0) return { state: 'ok', says: 'Wake-ups come in.' };
-  return now({ metric: 'connections' }) > 0
-    ? { state: 'ok', says: 'Connected, nothing to send.' }
-    : { state: 'idle', says: 'None is connected.' };
-};
+const subscribers: Judge<Tables> = ({ crowd }) =>
+  crowd({ metric: 'connections' })
+    ? { state: 'ok', says: 'Connected.' }
+    : { state: 'idle', says: 'Few or none are connected.' };
 
 const itself: Judge<Tables> = ({ notReady }) =>
   notReady === undefined
     ? { state: 'ok', says: 'Takes pushes of every app.' }
     : { state: 'down', says: 'An app’s pushes are not taken.' };
 
-const apple: Judge<Tables> = ({ now, recent }) => {
+const apple: Judge<Tables> = ({ now, recent, crowd }) => {
   if (now({ metric: 'apns_breakers_open' }) > 0) {
     return { state: 'down', says: 'A breaker is open: see key, team, topic and environment.' };
   }
-  const gone = recent({ metric: 'apns_pushes_total', where: { result: 'unavailable' } });
-  const accepted = recent({ metric: 'apns_pushes_total', where: { result: 'accepted' } });
-  if (gone > accepted) return { state: 'down', says: 'Most pushes get no answer.' };
-  if (gone > 0) return { state: 'warn', says: 'Some pushes get no answer.' };
+  if (recent(pushes('unavailable')) > recent(pushes('accepted'))) {
+    return { state: 'down', says: 'Most pushes get no answer.' };
+  }
+  if (recent(pushes('unavailable')) > 0) return { state: 'warn', says: 'Some pushes get no answer.' };
+  if (crowd({ metric: 'apns_waiting' })) return { state: 'warn', says: 'Pushes have to wait.' };
   return now({ metric: 'apns_connections' }) > 0
     ? { state: 'ok', says: 'Connected.' }
     : { state: 'idle', says: 'Connections open with the next push.' };
 };
 
-const breakers: Judge<Tables> = ({ now }) => {
-  const open = now({ metric: 'apns_breakers_open' });
-  return open === 0 ? { state: 'ok', says: 'all closed' } : { state: 'down', says: `${open} open` };
+const breakers =
+  (metric: 'apns_breakers_open' | 'refusal_breakers_open'): Judge<Tables> =>
+  ({ now }) => {
+    const open = now({ metric });
+    return open === 0 ? { state: 'ok', says: 'all closed' } : { state: 'down', says: `${open} open` };
+  };
+
+const backlog: Judge<Tables> = ({ crowd }) =>
+  crowd({ metric: 'apns_waiting' })
+    ? { state: 'warn', says: 'pushes have to wait' }
+    : { state: 'ok', says: 'few or none' };
+
+const limits: Judge<Tables> = ({ now, knows }) => {
+  if (!knows({ metric: 'shared_limits_state' })) return { state: 'ok', says: 'of this gateway alone' };
+  return now({ metric: 'shared_limits_state' }) === 1
+    ? { state: 'ok', says: 'shared through Redis' }
+    : { state: 'warn', says: 'Redis is away; its share alone' };
 };
 
-const waiting: Judge<Tables> = ({ now }) =>
-  now({ metric: 'apns_waiting' }) > now({ metric: 'apns_in_flight' })
-    ? { state: 'warn', says: 'more waiting than under way' }
-    : { state: 'ok', says: 'none to speak of' };
+const revocations: Judge<Tables> = ({ now }) =>
+  now({ metric: 'revocations_readable' }) === 1
+    ? { state: 'ok', says: 'known' }
+    : { state: 'warn', says: 'those of other gateways can’t be read' };
 
 export const gatewayStatus: StatusDescription<Tables> = {
   service: 'gateway',
@@ -85,8 +106,9 @@ export const gatewayStatus: StatusDescription<Tables> = {
             { label: 'Rejected', state: 'down', of: pushes('rejected') },
           ],
         },
-        { kind: 'state', label: 'Breakers', judge: breakers },
-        { kind: 'state', label: 'Backlog', judge: waiting },
+        { kind: 'state', label: 'Breakers on configuration errors', judge: breakers('apns_breakers_open') },
+        { kind: 'state', label: 'Breakers on refused devices', judge: breakers('refusal_breakers_open') },
+        { kind: 'state', label: 'Backlog', judge: backlog },
         { kind: 'count', label: 'Connections', of: { metric: 'apns_connections' }, exact: true },
         { kind: 'latency', label: 'From queue to answer', of: 'apns_push_seconds' },
       ],
@@ -114,6 +136,8 @@ export const gatewayStatus: StatusDescription<Tables> = {
             },
           ],
         },
+        { kind: 'state', label: 'Limits', judge: limits },
+        { kind: 'state', label: 'Revocations', judge: revocations },
         { kind: 'rate', label: 'Connections refused', of: { metric: 'connections_refused_total' } },
       ],
     },
@@ -123,6 +147,7 @@ export const gatewayStatus: StatusDescription<Tables> = {
       rows: [
         { kind: 'count', label: 'Subscribers connected', of: { metric: 'connections' } },
         { kind: 'count', label: 'Subscribers with proven devices', of: { metric: 'subscribers' } },
+        { kind: 'count', label: 'Revocations', of: { metric: 'revocations' } },
         { kind: 'count', label: 'Devices whose limits are counted', of: { metric: 'limited_devices' } },
       ],
     },

@@ -15,6 +15,7 @@ import { measureProcess } from '../../shared/run/process-metrics.js';
 import { openStatusPages, type StatusPages } from '../../shared/run/status/pages.js';
 import { packageVersion } from '../../shared/run/version.js';
 import { parseServer, type SmpQueue } from '../../shared/smp/address.js';
+import { burnCommand } from './burn.js';
 import { type NtfListener, startNtfListener } from './clients/listener.js';
 import { clientMetrics } from './clients/metrics.js';
 import type { SubscriberConfig } from './config.js';
@@ -62,6 +63,8 @@ export interface SubscriberDeps {
   readonly takeOver?: boolean;
   /** Descriptors of sockets that listen already, by the names of listeners and `observe`. */
   readonly sockets?: ReadonlyMap<string, number>;
+  /** Ends the process, once everything that it held is revoked. */
+  readonly end?: () => void;
 }
 
 export interface Subscriber {
@@ -102,6 +105,7 @@ class Service implements Subscriber {
   private readonly files: SubscriberFiles;
   private readonly shift: Shift;
   private readonly sockets: ReadonlyMap<string, number>;
+  private readonly end: () => void;
   private readonly base: Base;
   private readonly metrics = new Metrics('porchlight_subscriber_');
   private readonly handOver = this.metrics.add(handOverMetrics);
@@ -122,7 +126,7 @@ class Service implements Subscriber {
     config: SubscriberConfig,
     files: SubscriberFiles,
     shift: Shift,
-    { crypto, log, sockets = new Map() }: SubscriberDeps & { readonly crypto: Crypto },
+    { crypto, log, sockets = new Map(), end = () => {} }: SubscriberDeps & { readonly crypto: Crypto },
   ) {
     const { clock, gate } = shift;
     const { identity } = files;
@@ -130,6 +134,7 @@ class Service implements Subscriber {
     this.files = files;
     this.shift = shift;
     this.sockets = sockets;
+    this.end = end;
     this.base = { crypto, clock, log, random: uniform(crypto) };
     const { base, metrics } = this;
     this.links = openLinks(config, { ...base, identity, metrics: metrics.add(linkMetrics) });
@@ -212,6 +217,7 @@ class Service implements Subscriber {
     const { registry, source, wake } = parts;
     const commands = {
       inventory: inventoryCommand(metrics, SUBSCRIBER_HOLDINGS),
+      burn: burnCommand({ ...base, wake, closeListeners: () => doors.closeListeners(), end: this.end }),
       trace: traceCommand({ clock, wake, holderOf: (queue) => registry.holderOf(queue) }),
       doctor: doctorCommand({
         ...{ ...base, source, sink, registry, wake },

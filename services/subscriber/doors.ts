@@ -21,6 +21,10 @@ export class Doors {
     return found;
   }
 
+  async closeListeners(): Promise<void> {
+    await Promise.all([...this.listeners.values()].map((listener) => listener.close()));
+  }
+
   /** The same, and the connections of the control socket. */
   async end(): Promise<void> {
     await this.close();
@@ -30,7 +34,7 @@ export class Doors {
   /** Closes all connections but those of the control socket, where a successor may be told of it. */
   async close(): Promise<void> {
     this.control?.release();
-    await Promise.all([...this.listeners.values()].map((listener) => listener.close()));
+    await this.closeListeners();
     await this.observing?.close();
   }
 }

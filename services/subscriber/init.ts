@@ -78,7 +78,7 @@ function template(
 identity_key = ${at('identity.key')}
 
 [observe]
-# /metrics, /readyz, /healthz
+# /status, /metrics, /readyz, /healthz for you; /public and /public.json for everybody, if a proxy passes these two.
 listen = ${toml(`127.0.0.1:${extras.observePort ?? 9602}`)}
 
 [log]

@@ -12,6 +12,11 @@ export const SUBSCRIBER_HOLDINGS: readonly HoldingKind[] = [
   { what: 'device tokens', gauge: 0, until: 'never kept' },
   { what: 'subscriptions of phones', gauge: 'registry_subscriptions', until: UNTIL_GONE },
   { what: 'queues followed: notifier id and key', gauge: 'smp_queues', until: UNTIL_GONE },
+  {
+    what: "queues of the subscriber's own, for canaries",
+    gauge: 'canary_servers',
+    until: 'a day, or the end of the process',
+  },
   { what: 'messaging servers', gauge: 'smp_servers', until: 'a minute after their last queue' },
   { what: 'connections to messaging servers', gauge: 'smp_connections', until: 'the same' },
   {

@@ -3,6 +3,7 @@ import { processMetrics } from '../../shared/run/process-metrics.js';
 import type { Judge, StatusDescription } from '../../shared/run/status/description.js';
 import { clientMetrics } from './clients/metrics.js';
 import { linkMetrics } from './outbound/metrics.js';
+import { probeMetrics } from './probe/metrics.js';
 import { registryMetrics } from './registry/metrics.js';
 import { smpMetrics } from './sources/smp/metrics.js';
 import { wakeMetrics } from './wake/metrics.js';
@@ -10,6 +11,7 @@ import { wakeMetrics } from './wake/metrics.js';
 /** Every metric of a subscriber. */
 export const SUBSCRIBER_TABLES = {
   ...smpMetrics,
+  ...probeMetrics,
   ...clientMetrics,
   ...registryMetrics,
   ...wakeMetrics,
@@ -22,6 +24,8 @@ type Tables = typeof SUBSCRIBER_TABLES;
 const messagingServers: Judge<Tables> = ({ now }) => {
   const servers = now({ metric: 'smp_servers' });
   const connected = now({ metric: 'smp_connections' });
+  const silent = now({ metric: 'canary_servers', where: { state: ['silent', 'unreachable'] } });
+  if (silent > 0) return { state: 'warn', says: 'A canary hears nothing.' };
   if (servers === 0) return { state: 'idle', says: 'No phone follows a queue.' };
   if (connected === 0) return { state: 'down', says: 'None is connected.' };
   return connected < servers
@@ -43,18 +47,24 @@ const gateway: Judge<Tables> = ({ now, recent }) => {
 };
 
 const apple: Judge<Tables> = ({ recent }) => {
-  const outcomes = (outcome: 'accepted' | 'unavailable'): number =>
-    recent({ metric: 'wake_outcomes_total', where: { outcome } });
-  if (outcomes('unavailable') > 0) return { state: 'warn', says: 'Some pushes found no way.' };
-  return outcomes('accepted') > 0
+  if (recent(outcome('unavailable')) > 0) return { state: 'warn', says: 'Some pushes found no way.' };
+  return recent(outcome('accepted')) > 0
     ? { state: 'ok', says: 'Accepts pushes, says the gateway.' }
-    : { state: 'unseen', says: 'The gateway tells it with the next push.' };
+    : { state: 'idle', says: 'Too few pushes to tell.' };
 };
 
-const waiting: Judge<Tables> = ({ now }) =>
-  now({ metric: 'wake_waiting_devices' }) > 0
-    ? { state: 'warn', says: 'some wait for their gateway' }
-    : { state: 'ok', says: 'none' };
+const waiting: Judge<Tables> = ({ crowd }) =>
+  crowd({ metric: 'wake_waiting_devices' })
+    ? { state: 'warn', says: 'wait for their gateway' }
+    : { state: 'ok', says: 'few or none' };
+
+const canaries: Judge<Tables> = ({ now }) => {
+  const of = (state: Tables['canary_servers']['labels']['state'][number]): number =>
+    now({ metric: 'canary_servers', where: { state } });
+  if (now({ metric: 'canary_servers' }) === 0) return { state: 'idle', says: 'none configured' };
+  if (of('silent') + of('unreachable') > 0) return { state: 'warn', says: 'signals are missing' };
+  return of('ok') > 0 ? { state: 'ok', says: 'signals come' } : { state: 'idle', says: 'starting' };
+};
 
 export const subscriberStatus: StatusDescription<Tables> = {
   service: 'subscriber',
@@ -74,6 +84,7 @@ export const subscriberStatus: StatusDescription<Tables> = {
         { kind: 'rate', label: 'Pushes sent', of: { metric: 'wake_sent_total' }, isPublic: true },
         { kind: 'rate', label: 'Pushes accepted', of: outcome('accepted') },
         { kind: 'latency', label: 'From signal to sealed push', of: 'wake_seal_seconds', isPublic: true },
+        { kind: 'state', label: 'Canaries', judge: canaries },
       ],
     },
     {

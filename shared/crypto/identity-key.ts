@@ -1,5 +1,6 @@
 /** A service's long-term Ed25519 key in a PKCS#8 PEM file of mode 0600. */
 import { createPrivateKey, generateKeyPairSync } from 'node:crypto';
+import { closeSync, fstatSync, fsyncSync, openSync, renameSync, writeSync } from 'node:fs';
 import { wipe } from '../encoding/bytes.js';
 import { readSecretFile, SecretFileError, writeSecretFile } from '../run/files.js';
 import type { Crypto, KeyPair } from './crypto.js';
@@ -21,6 +22,20 @@ export function readIdentityKey(crypto: Crypto, path: string): KeyPair {
   } finally {
     pem.fill(0);
   }
+}
+
+/** Puts a new key in the place of the old one, which is overwritten. Throws where the file can't be replaced. */
+export function replaceIdentityKey(path: string): void {
+  const next = `${path}.next`;
+  const fd = openSync(path, 'r+');
+  try {
+    createIdentityKey(next);
+    writeSync(fd, new Uint8Array(fstatSync(fd).size));
+    fsyncSync(fd);
+  } finally {
+    closeSync(fd);
+  }
+  renameSync(next, path);
 }
 
 /** Makes a key file. */

@@ -17,7 +17,7 @@ export const subscriberTag = (crypto: Crypto, publicKey: Bytes): Uint8Array =>
   crypto.sha256(publicKey).slice(0, SUBSCRIBER_TAG_SIZE);
 
 /** SHA-256(topic)[0..8]. */
-export const appTag = (crypto: Crypto, topic: string): Uint8Array =>
+export const appTag = (crypto: Pick<Crypto, 'sha256'>, topic: string): Uint8Array =>
   crypto.sha256(utf8(topic)).slice(0, APP_TAG_SIZE);
 
 /** base64url(SHA-256(raw public key)), without padding. */

@@ -74,7 +74,8 @@ export function printConfig(config: unknown): string {
   return stringify(redacted(config) as TomlTable);
 }
 
-const SECRET_NAME = /password|secret|passphrase/;
+/** Not the name of a file that holds one. */
+const SECRET_NAME = /(password|secret|passphrase)(?!\w*_file$)/;
 const CREDENTIALS_IN_URL = /^([a-z][a-z0-9+.-]*:\/\/)[^/]*:[^/]*@/;
 
 function redacted(value: unknown, name = ''): unknown {

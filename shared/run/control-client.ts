@@ -4,20 +4,27 @@ import { connect } from 'node:net';
 import { createInterface } from 'node:readline';
 import { UsageError } from './usage-error.js';
 
-const WHY: Readonly<Record<string, string>> = {
-  ENOENT: 'no service listens there; is it running, with this configuration?',
-  ECONNREFUSED: 'no service listens there; is it running, with this configuration?',
-  EACCES: 'not permitted; only the user that runs the service may ask',
-};
+/** No service listens there. */
+export class NotRunning extends UsageError {}
+
+const NOBODY: readonly (string | undefined)[] = ['ENOENT', 'ECONNREFUSED'];
+
+function unreachable(path: string, { code }: NodeJS.ErrnoException): UsageError {
+  if (NOBODY.includes(code)) {
+    return new NotRunning(`${path}: no service listens there; is it running, with this configuration?`);
+  }
+  if (code !== 'EACCES') return new UsageError(`${path}: cannot be reached`);
+  return new UsageError(`${path}: not permitted; only the user that runs the service may ask`);
+}
 
 export type ControlLine = Readonly<Record<string, unknown>>;
 
-/** The answers up to the last, which is not given out. Throws `UsageError` for one that says `error`. */
+/** The answers up to the last, which is not given out. Throws `NotRunning`, or `UsageError` for one that says `error`. */
 export async function* askControl(path: string, request: object): AsyncGenerator<ControlLine> {
   const socket = connect(path);
   try {
     await once(socket, 'connect').catch((error: NodeJS.ErrnoException) => {
-      throw new UsageError(`${path}: ${WHY[error.code ?? ''] ?? 'cannot be reached'}`);
+      throw unreachable(path, error);
     });
     socket.write(`${JSON.stringify(request)}\n`);
     for await (const text of createInterface({ input: socket })) {

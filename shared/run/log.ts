@@ -81,10 +81,17 @@ function allowed(fields: LogFields): LogFields {
   const out: Record<string, unknown> = {};
   for (const name of FIELDS) {
     const value = fields[name];
-    if (typeof value === 'number' || typeof value === 'string') out[name] = value;
+    if (typeof value === 'number') out[name] = value;
+    if (typeof value === 'string') out[name] = plain(value);
   }
   return out;
 }
+
+/** Longer than any word or path of ours. */
+const MAX_TEXT = 300;
+
+/** One line stays one line, and a short one, whatever a file is called. */
+const plain = (text: string): string => text.slice(0, MAX_TEXT).replace(/[^ -~\p{L}\p{N}\p{P}]/gu, '?');
 
 const LEVELS: Record<number, string> = { 20: 'debug', 30: 'info ', 40: 'WARN ', 50: 'ERROR' };
 

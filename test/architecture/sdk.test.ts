@@ -27,5 +27,6 @@ function reach(entry: string): { readonly packages: Set<string>; readonly files:
 test('the SDK needs tweetnacl and nothing else', () => {
   const { packages, files } = reach('shared/sdk/client.js');
   assert.deepEqual([...packages], ['tweetnacl']);
+  assert.deepEqual([...reach('shared/sdk/owner.js').packages], ['tweetnacl']);
   assert.ok(files.has('shared/ntf/commands.js') && files.size > 15);
 });

@@ -16,6 +16,7 @@ import { subscriberConfigSchema } from '../../services/subscriber/config.js';
 import { makeSubscriber } from '../../services/subscriber/init.js';
 import type { Crypto } from '../../shared/crypto/crypto.js';
 import { loadCrypto } from '../../shared/crypto/load.js';
+import { toBase64url } from '../../shared/encoding/base64url.js';
 import { formatGatewayAddress } from '../../shared/relay/identity.js';
 import { sleep, systemClock } from '../../shared/run/clock.js';
 import { loadConfig } from '../../shared/run/config.js';
@@ -32,6 +33,8 @@ import { ChaosPhone } from './phone.js';
 const TOPIC = 'org.example.messenger';
 const HOST = '127.0.0.1';
 const MESSAGING_SERVERS = 2;
+/** The one that the subscriber reaches by WebSocket. */
+const BY_WEBSOCKET = 1;
 const PHONES = 3;
 /** Fewer than a push has room for: Apple keeps one undelivered push, so the last must be able to tell everything. */
 const QUEUES_EACH = 4;
@@ -152,7 +155,7 @@ export class ChaosWorld {
     const { crypto, clock } = this;
     for (let n = 0; n < MESSAGING_SERVERS; n++) {
       const timing = { deliveryMs: DELIVERY_MS, endMs: DELIVERY_MS };
-      this.messagingServers.push(await startSmpServer({ crypto, clock, timing }));
+      this.messagingServers.push(await startSmpServer({ crypto, clock, timing, webSocketPort: 0 }));
     }
     this.links = await this.startLinks();
     await this.startApple();
@@ -169,11 +172,16 @@ export class ChaosWorld {
 
   private async startLinks(): Promise<Links> {
     return {
-      messaging: await Promise.all(this.messagingServers.map((server) => Network.start(() => server.port))),
+      messaging: await Promise.all(this.messagingServers.map((_, n) => this.startMessagingLink(n))),
       gateway: await Network.start(() => this.gateway.port),
       apple: await Network.start(() => this.apns.ports.test!),
       phones: await Network.start(() => this.phonePort),
     };
+  }
+
+  private startMessagingLink(n: number): Promise<Network> {
+    const server = this.messagingServers[n]!;
+    return Network.start(() => (n === BY_WEBSOCKET ? server.webSocketPort! : server.port));
   }
 
   private async startApple(): Promise<void> {
@@ -210,7 +218,13 @@ export class ChaosWorld {
     const config = loadConfig(subscriberConfigSchema, {
       file: join(this.folder, 'subscriber', 'subscriber.toml'),
       prefix: 'S_',
-      env: { S_LISTENERS_0_LISTEN: `${HOST}:${this.phonePort}`, S_OBSERVE_LISTEN: `${HOST}:${observePort}` },
+      env: {
+        S_LISTENERS_0_LISTEN: `${HOST}:${this.phonePort}`,
+        S_OBSERVE_LISTEN: `${HOST}:${observePort}`,
+        S_SMP_SERVERS_0_HOST: HOST,
+        S_SMP_SERVERS_0_FINGERPRINT: toBase64url(this.messagingServers[BY_WEBSOCKET]!.address.keyHash),
+        S_SMP_SERVERS_0_TRANSPORT: 'websocket',
+      },
     });
     this.subscriber = await startSubscriber(config, { log: silentLog, clock: this.clock, takeOver });
     this.phonePort = this.subscriber.ports.get('phones')!;

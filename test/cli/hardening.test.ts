@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { generateKeyPairSync } from 'node:crypto';
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { chmodSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
@@ -88,6 +88,50 @@ describe('memory', () => {
       const { code, stderr } = await runCli({ cwd, env }, name, '--config', configOf(name));
       assert.deepEqual([code, /^porchlight: --report-on-signal: shows/m.test(stderr)], [2, true], stderr);
     }
+  });
+});
+
+describe('a start is refused where others could read', () => {
+  const SECRETS = {
+    gateway: { identity_key: 'identity.key', tls: 'tls.key', 'keys.0.file': 'apns.p8' },
+    subscriber: {
+      identity_key: 'identity.key',
+      'listeners.0': 'server.key',
+      'smp.service_certificate': 'service.pem',
+    },
+  } as const;
+  const CERTIFICATE = 'PORCHLIGHT_SUBSCRIBER_SMP_SERVICE_CERTIFICATE';
+
+  for (const name of SERVICES) {
+    for (const [key, file] of Object.entries(SECRETS[name])) {
+      test(`${name}: ${key}`, async () => {
+        const path = join(cwd, name, file);
+        const env = { ...PORTS[name], [CERTIFICATE]: join(cwd, 'subscriber/service.pem') };
+        chmodSync(path, 0o640);
+        const { code, stderr } = await runCli({ cwd, env }, name, '--config', configOf(name));
+        chmodSync(path, 0o600);
+        const said = new RegExp(
+          `^porchlight: ${key.replaceAll('.', '\\.')}: .*${file}: mode 640 lets others read`,
+          'm',
+        );
+        assert.deepEqual([code, said.test(stderr)], [2, true], stderr);
+      });
+    }
+  }
+
+  test('gateway: its state folder, and a key that it made in it', async () => {
+    const run = () => runCli({ cwd, env: PORTS.gateway! }, 'gateway', '--config', configOf('gateway'));
+    const state = join(cwd, 'gateway/state');
+    chmodSync(state, 0o750);
+    const open = await run();
+    chmodSync(state, 0o700);
+    assert.deepEqual([open.code, /mode 750 lets others in/.test(open.stderr)], [2, true], open.stderr);
+    const tagKey = join(state, 'device-tag.key');
+    writeFileSync(tagKey, new Uint8Array(32));
+    chmodSync(tagKey, 0o644);
+    const key = await run();
+    chmodSync(tagKey, 0o600);
+    assert.deepEqual([key.code, /device-tag\.key: mode 644/.test(key.stderr)], [2, true], key.stderr);
   });
 });
 

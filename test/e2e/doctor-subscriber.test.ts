@@ -7,7 +7,7 @@ import { askControl } from '../../shared/run/control-client.js';
 import type { Finding } from '../../shared/run/doctor.js';
 import { formatServer } from '../../shared/smp/address.js';
 import { runCli } from '../support/cli.js';
-import { eventually } from '../support/world/eventually.js';
+import { eventually, eventuallyLater } from '../support/world/eventually.js';
 import { TestPhone } from '../support/world/phone.js';
 import { startWorld, type World } from '../support/world/world.js';
 
@@ -172,7 +172,7 @@ describe('what is wrong is named, and mended how', () => {
     ]);
   });
 
-  test('a phone that is unknown, not yet verified, or named without a server', async () => {
+  test('a phone that is unknown, or named without a server, and a server that is none', async () => {
     const device = toBase64url(new Uint8Array(24));
     for (const wanted of [device, 'nonsense']) {
       const findings = await ask({ server: address(), device: wanted });
@@ -180,6 +180,21 @@ describe('what is wrong is named, and mended how', () => {
     }
     assert.equal(wrong(await ask({ device: phoneId() }))[0]![0], '--device');
     assert.equal(wrong(await ask({ server: 'smp.example' }))[0]![0], '--server');
+  });
+
+  test('a gateway that is down: the signal still comes to the mailbox, the push does not leave', async () => {
+    await world.gateway.close();
+    const findings = await ask({ server: address(), device: phoneId() });
+    await world.startGateway();
+    const [gateway, push, ...more] = wrong(findings);
+    assert.deepEqual(gateway, ['gateway main: statement', 'failed', 'not accepted: unreachable']);
+    assert.ok(PUSH_HOPS.slice(1).includes(push![0]!));
+    assert.deepEqual(
+      [more, last(findings, 'mailbox')?.state, last(findings, 'DEL')?.state],
+      [[], 'ok', 'ok'],
+    );
+    const isUp = async () => (await world.metric('subscriber', 'link_available')) === 1;
+    await eventuallyLater(world.clock, 'gateway back', isUp);
   });
 
   test('two at once: the second is told to wait', async () => {

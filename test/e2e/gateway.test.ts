@@ -6,7 +6,6 @@ import { get } from 'node:http';
 import { join } from 'node:path';
 import { after, before, beforeEach, describe, test } from 'node:test';
 import { connect } from 'node:tls';
-import nacl from 'tweetnacl';
 import type { ApnsResult } from '../../services/gateway/apns/engine.js';
 import type { Crypto } from '../../shared/crypto/crypto.js';
 import { loadCrypto } from '../../shared/crypto/load.js';
@@ -15,11 +14,9 @@ import { concat, toHex } from '../../shared/encoding/bytes.js';
 import { encodeBatch, type Outcome, PAYLOAD_SIZE } from '../../shared/relay/batch.js';
 import { CONTENT_TYPE, PATHS } from '../../shared/relay/constants.js';
 import { parseProblem } from '../../shared/relay/problem.js';
-import { checkStatement, currentSealingKey, type GatewaySealingKey } from '../../shared/relay/statement.js';
-import { VirtualClock } from '../../shared/run/clock.js';
 import { makeFrame } from '../support/frames.js';
-import { startTestGateway, type TestGateway, TOPIC } from '../support/gateway.js';
-import { RelayClient } from '../support/relay-client.js';
+import { TOPIC } from '../support/gateway.js';
+import { openBox, Scene } from '../support/gateway-scene.js';
 
 const MINUTE = 60_000;
 const DAY = 24 * 60 * MINUTE;
@@ -29,101 +26,6 @@ before(async () => {
   crypto = await loadCrypto();
 });
 
-/** Parts of tweetnacl that its types leave out. */
-interface Salsa20Poly1305 {
-  crypto_stream_salsa20(c: Uint8Array, at: number, length: number, n: Uint8Array, k: Uint8Array): void;
-  crypto_onetimeauth_verify(
-    tag: Uint8Array,
-    tagAt: number,
-    message: Uint8Array,
-    at: number,
-    length: number,
-    key: Uint8Array,
-  ): number;
-}
-
-/** NaCl's box opened with the key that the subscriber gave away: the phone's view of a verification push. */
-function openBox(m: Uint8Array, nonce: Uint8Array, box: Uint8Array): Uint8Array {
-  // secretbox under k is Salsa20-Poly1305 under HSalsa20(k, nonce[0..16]); tweetnacl's parts let us start at m.
-  const stream = new Uint8Array(32 + box.length - 16);
-  const { lowlevel } = nacl as unknown as { lowlevel: Salsa20Poly1305 };
-  const { crypto_stream_salsa20, crypto_onetimeauth_verify } = lowlevel;
-  crypto_stream_salsa20(stream, 0, stream.length, nonce.subarray(16), m);
-  assert.equal(crypto_onetimeauth_verify(box, 0, box, 16, box.length - 16, stream), 0);
-  return box.subarray(16).map((byte, i) => byte ^ stream[32 + i]!);
-}
-
-/** A test's gateway, a subscriber, and the way of a registration through both. */
-class Scene {
-  readonly clock = new VirtualClock();
-  readonly test: TestGateway;
-  readonly client: RelayClient;
-  sealing!: GatewaySealingKey;
-
-  private constructor(testGateway: TestGateway, clock: VirtualClock) {
-    this.clock = clock;
-    this.test = testGateway;
-    this.client = this.newClient();
-  }
-
-  static async start(config: Record<string, unknown> = {}): Promise<Scene> {
-    const clock = new VirtualClock();
-    const scene = new Scene(await startTestGateway({ crypto, clock, config }), clock);
-    await scene.fetchStatement();
-    return scene;
-  }
-
-  /** Another subscriber; with a fingerprint, one that believes to speak to that gateway. */
-  newClient(fingerprint = this.test.gateway.fingerprint): RelayClient {
-    const { certificate } = this.test;
-    const port = () => this.test.gateway.port;
-    return new RelayClient({ crypto, clock: this.clock, port, certificate, fingerprint });
-  }
-
-  async fetchStatement(): Promise<void> {
-    const answer = await this.client.statement();
-    const { fingerprint } = this.test.gateway;
-    const result = checkStatement(crypto, answer.body.toString(), { fingerprint, now: this.client.now });
-    assert.ok('statement' in result, JSON.stringify(result));
-    this.sealing = currentSealingKey(result.statement, this.client.now)!;
-  }
-
-  async exchange(
-    token: Uint8Array,
-    client = this.client,
-  ): Promise<{ capability: Buffer; deviceTag: Buffer }> {
-    const answer = await client.post(PATHS.capabilities, client.seal(this.sealing, TOPIC, token));
-    assert.equal(answer.status, 200, answer.body.toString());
-    assert.equal(answer.body.length, 272);
-    return { capability: answer.body.subarray(0, 256), deviceTag: answer.body.subarray(256) };
-  }
-
-  /** The code in the last verification push. */
-  code(m: Uint8Array): Uint8Array {
-    const { notificationData } = JSON.parse(Buffer.from(this.test.apns.pushes.at(-1)!.body).toString());
-    const box = fromBase64url(notificationData.verification)!;
-    const padded = openBox(m, fromBase64url(notificationData.nonce)!, box);
-    assert.equal(padded.length, 2912);
-    assert.deepEqual([padded[0], padded[1]], [0, 32]);
-    assert.ok(padded.subarray(34).every((byte) => byte === 0x23));
-    return padded.slice(2, 34);
-  }
-
-  async proven(token: Uint8Array, client = this.client): Promise<Buffer> {
-    const { capability } = await this.exchange(token, client);
-    const { frame, m } = client.verification(capability);
-    assert.equal((await client.push(frame))[0]?.kind, 'accepted');
-    const answer = await client.post(PATHS.prove, concat(capability, this.code(m)));
-    assert.equal(answer.status, 200, answer.body.toString());
-    return answer.body;
-  }
-
-  async close(): Promise<void> {
-    this.client.close();
-    await this.test.close();
-  }
-}
-
 const token = (): Uint8Array => crypto.randomBytes(32);
 const codeOf = (answer: { body: Buffer }) => parseProblem(answer.body.toString());
 const summary = (outcome: Outcome | undefined) => `${outcome?.kind}/${outcome?.reason}/${outcome?.after}`;
@@ -131,7 +33,7 @@ const summary = (outcome: Outcome | undefined) => `${outcome?.kind}/${outcome?.r
 describe('an app of profile porchlight', () => {
   test('gets messages of urgency 0 silently, four an hour as checks, and the others beside them', async () => {
     const apps = [{ topic: TOPIC, environments: ['production'], key: 'main', profile: 'porchlight' }];
-    const scene = await Scene.start({ apps });
+    const scene = await Scene.start(crypto, { apps });
     const { capability } = await scene.exchange(token());
     const { frame, m } = scene.client.verification(capability);
     await scene.client.push(frame);
@@ -156,7 +58,7 @@ describe('an app of profile porchlight', () => {
 describe('gateway', () => {
   let scene: Scene;
   before(async () => {
-    scene = await Scene.start();
+    scene = await Scene.start(crypto);
   });
   after(() => scene.close());
   beforeEach(() => {
@@ -407,7 +309,7 @@ describe('gateway', () => {
 describe('gateway over weeks', () => {
   let scene: Scene;
   before(async () => {
-    scene = await Scene.start();
+    scene = await Scene.start(crypto);
   });
   after(() => scene.close());
 
@@ -459,7 +361,7 @@ describe('gateway over weeks', () => {
 
 describe('a gateway that stops', () => {
   test('tells the outcomes of frames that Apple answers meanwhile', async () => {
-    const scene = await Scene.start();
+    const scene = await Scene.start(crypto);
     const capability = await scene.proven(token());
     const { apns } = scene.test;
     let answered = (): void => {};
@@ -482,7 +384,7 @@ describe('a gateway that stops', () => {
 
 describe('a request that its sender leaves', () => {
   test('in the middle of the body: nothing stays counted', async () => {
-    const scene = await Scene.start();
+    const scene = await Scene.start(crypto);
     const body = encodeBatch([makeFrame(), makeFrame()]);
     const headers = scene.client.sign(PATHS.push, body);
     const { port, observePort } = scene.test.gateway;
@@ -511,7 +413,7 @@ describe('listed gateway', () => {
   test('serves its list only', async () => {
     const listed = crypto.ed25519KeyPair();
     const keys = [Buffer.from(listed.publicKey).toString('base64url')];
-    const scene = await Scene.start({ subscribers: { mode: 'listed', keys } });
+    const scene = await Scene.start(crypto, { subscribers: { mode: 'listed', keys } });
     const answer = await scene.client.post(PATHS.push, new Uint8Array([1, 0, 0, 0, 0, 0, 0x0c, 0xa0]));
     assert.equal(answer.status, 403);
     assert.equal(codeOf(answer), 'not-listed');

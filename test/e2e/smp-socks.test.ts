@@ -53,6 +53,25 @@ describe('SMP through SOCKS5', () => {
     );
   });
 
+  test('a connection as a user goes the same way; isolated, on a way of its own', async () => {
+    const { proxy, sink, follow, server, source } = await rig({ isolation: 'device' });
+    follow(0, ['smp.example'], 1);
+    await sink.until(() => sink.last(0) === 'active');
+    const { signal } = new AbortController();
+    for (const host of ['smp.example', ONION]) {
+      const link = await source.open(server.queue(1, [host]).server, signal);
+      link.transport.close();
+    }
+    const users = proxy.requests.map(({ user }) => user);
+    assert.deepEqual([users.length, new Set(users).size], [3, 3]);
+    const forbidden = server.queue(1, ['127.0.0.1']).server;
+    await assert.rejects(source.open(forbidden, signal), { name: 'ForbiddenAddressError' });
+    await assert.rejects(source.open(server.queue(1, ['localhost']).server, signal), {
+      name: 'ForbiddenAddressError',
+    });
+    assert.equal(proxy.requests.length, 3);
+  });
+
   for (const host of ['10.1.2.3', '127.0.0.1', '[::1]', '169.254.169.254']) {
     test(`a private address in clear is prohibited at once (${host})`, async () => {
       const { follow } = await rig();

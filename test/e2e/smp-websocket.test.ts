@@ -16,6 +16,7 @@ import { native as crypto } from '../support/crypto.js';
 import { FakeSmp } from '../support/fake-smp.js';
 import { newServiceIdentity } from '../support/service-identity.js';
 import { notifierKey, smpSource } from '../support/smp-source.js';
+import { startSocksServer } from '../support/socks-server.js';
 import { frame, OPCODE, switching } from '../support/websocket-frames.js';
 
 const BY_TLS = '127.0.0.1';
@@ -111,6 +112,22 @@ describe('SMP source by WebSocket', () => {
     await sink.until(() => sink.last(1) === 'inactive');
     assert.equal(metrics.count('smp_connects_total', 'identity'), 1);
     assert.equal(server.last.version, 0, 'no client hello');
+  });
+
+  test('through SOCKS5, names and .onion hosts, at the port that the way names', async () => {
+    const server = await startFake();
+    const onion = `${'a'.repeat(56)}.onion`;
+    const proxy = await startSocksServer({ names: { 'smp.example': server.port, [onion]: server.port } });
+    closers.push(() => proxy.close());
+    const ways = ['SMP.example', onion].map((host) => ({ ...WAY, host, port: 443 }));
+    const { source, sink } = startSource({ ways, allow: [], proxy: { host: BY_TLS, port: proxy.port } });
+    follow(source, server, 0, 0, 'smp.example');
+    follow(source, server, 1, 1, onion);
+    await sink.until(() => sink.count('active') === 2);
+    assert.deepEqual(proxy.requests.map(({ host, port, type }) => `${type} ${host}:${port}`).toSorted(), [
+      `name ${onion}:443`,
+      'name smp.example:443',
+    ]);
   });
 
   test('addresses that may not be dialled are not dialled', async () => {

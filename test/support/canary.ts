@@ -31,6 +31,8 @@ export class CanaryRig {
   tells = true;
   confirms = true;
   error: ErrorType | undefined;
+  /** Set to let DEL wait for ever. */
+  keeps = false;
   reconnects = 0;
   /** Queues at the server, by number. */
   readonly queues = new Set<number>();
@@ -84,6 +86,7 @@ export class CanaryRig {
     if (!this.reachable) throw new SmpClosedError();
     this.openUsers++;
     let open = true;
+    let cut: (error: Error) => void = () => {};
     return {
       createQueue: async () => this.create(),
       enableNotifications: async ({ recipientId }: OwnQueue) => ({
@@ -92,8 +95,15 @@ export class CanaryRig {
         secret: id(0),
       }),
       send: (senderId) => this.send(senderId[0]!),
-      deleteQueue: async ({ recipientId }) => void this.queues.delete(recipientId[0]!),
+      deleteQueue: ({ recipientId }) => {
+        if (!this.keeps) this.queues.delete(recipientId[0]!);
+        if (!this.keeps) return Promise.resolve();
+        return new Promise((_, reject) => {
+          cut = reject;
+        });
+      },
       close: () => {
+        cut(new SmpClosedError());
         if (open) this.openUsers--;
         open = false;
       },

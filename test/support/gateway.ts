@@ -42,6 +42,8 @@ export interface TestGatewayOptions {
   readonly clock?: Clock;
   /** Merged over the configuration as it would stand in the file. */
   readonly config?: Record<string, unknown>;
+  /** With the engine that talks to the test environment of the configuration. */
+  readonly realEngine?: true;
 }
 
 export interface TestGateway {
@@ -64,7 +66,8 @@ export async function startTestGateway(options: TestGatewayOptions): Promise<Tes
   const logLines: string[] = [];
   const sink = { write: (line: string) => void logLines.push(line) };
   const apns = new FakeApns();
-  const start = () => startGateway(config, { ...options, engine: apns, log: logTo(sink) });
+  const engine = options.realEngine ? {} : { engine: apns };
+  const start = () => startGateway(config, { ...options, ...engine, log: logTo(sink) });
   const running = { gateway: await start() };
   return {
     get gateway() {

@@ -31,17 +31,24 @@ export interface RelayClientOptions {
   /** PEM of the gateway's certificate. */
   readonly certificate: string;
   readonly fingerprint: string;
+  /** What a proxy says of where it came from. */
+  readonly forwardedFor?: string;
+  /** Connections that several clients share, as a proxy's do. */
+  readonly agent?: Agent;
 }
 
 export class RelayClient {
   readonly identity: KeyPair;
+  /** Of the phones whose tokens it seals; zeros are a stock client's. */
+  ownerKey: Uint8Array = new Uint8Array(32);
   private readonly options: RelayClientOptions;
   private readonly agent: Agent;
 
   constructor(options: RelayClientOptions, identity = options.crypto.ed25519KeyPair()) {
     this.options = options;
     this.identity = identity;
-    this.agent = new Agent({ keepAlive: true, ca: options.certificate, servername: 'localhost' });
+    this.agent =
+      options.agent ?? new Agent({ keepAlive: true, ca: options.certificate, servername: 'localhost' });
   }
 
   get now(): number {
@@ -79,6 +86,7 @@ export class RelayClient {
     const all = {
       host: this.authority,
       ...headers,
+      ...(this.options.forwardedFor && { 'x-forwarded-for': this.options.forwardedFor }),
       ...(method === 'POST' && { 'content-length': body.length }),
     };
     return new Promise((resolve, reject) => {
@@ -115,7 +123,7 @@ export class RelayClient {
       appTag: appTag(crypto, topic),
       createdAt: this.now,
       subscriberTag: subscriberTag(crypto, this.identity.publicKey),
-      ownerKey: new Uint8Array(32),
+      ownerKey: this.ownerKey,
       token,
     });
   }
@@ -135,7 +143,7 @@ export class RelayClient {
   }
 
   close(): void {
-    this.agent.destroy();
+    if (this.options.agent === undefined) this.agent.destroy();
   }
 }
 

@@ -98,6 +98,11 @@ describe('a Redis that asks who comes', () => {
     '+set',
     '+pexpire',
     '+time',
+    '+zadd',
+    '+zrangebyscore',
+    '+zremrangebyscore',
+    '+zremrangebyrank',
+    '+expire',
   ];
 
   async function startSecured() {
@@ -126,6 +131,7 @@ describe('a Redis that asks who comes', () => {
       server_name: 'redis.internal',
       timeout_ms: TIMEOUT_MS,
     };
+    const [together, alone] = [4, 2];
     const attempt = async (changes: { redis?: object; password?: string; ca?: string }) => {
       const redis = { ...table, ...changes.redis };
       const counting = await startCounting({
@@ -137,10 +143,12 @@ describe('a Redis that asks who comes', () => {
         ...(changes.ca !== undefined && { ca: changes.ca }),
       });
       const { n } = await drain(counting.gate, someDevice(), 'check');
+      await counting.revocations!.start(() => {});
+      assert.equal(counting.revocations!.readable, n === together);
+      await counting.revocations!.close();
       await counting.close();
       return n;
     };
-    const [together, alone] = [4, 2];
     assert.equal(await attempt({}), together);
     assert.equal(await attempt({ password: 'another' }), alone);
     assert.equal(await attempt({ redis: { server_name: 'elsewhere.internal' } }), alone);

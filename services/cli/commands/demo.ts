@@ -8,11 +8,13 @@ export interface DemoCommand {
   readonly messages: number;
   readonly once?: true;
   readonly fault?: FaultName;
+  readonly gateways: number;
 }
 
 /** Exit status 0 when every message was opened. */
-export async function demo({ messages, once, fault }: DemoCommand): Promise<void> {
-  const story = new Demo({ messages, once: once === true, fault, screen: createScreen(process.stdout) });
+export async function demo({ messages, once, fault, gateways }: DemoCommand): Promise<void> {
+  const screen = createScreen(process.stdout);
+  const story = new Demo({ messages, once: once === true, fault, gateways, screen });
   onShutdown(() => story.close());
   try {
     process.exitCode = (await story.run()) ? 0 : 1;

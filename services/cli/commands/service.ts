@@ -54,7 +54,10 @@ const SERVICES = {
       open: openSubscriberFiles,
       start: (config, log, { takeOver = false }) => {
         const names = config.listeners.map(({ name }) => name);
-        return startSubscriber(config, { log, takeOver, sockets: inheritedSockets([...names, OBSERVE]) });
+        const sockets = inheritedSockets([...names, OBSERVE]);
+        // As if the operator had stopped it.
+        const end = (): void => void process.kill(process.pid, 'SIGTERM');
+        return startSubscriber(config, { log, takeOver, sockets, end });
       },
     } satisfies Service<typeof subscriberConfigSchema>;
   },

@@ -55,7 +55,8 @@ export class Epochs {
   /** The epoch that issues now; a new one where none does. Throws where its file can't be written. */
   current(): Epoch {
     const now = seconds(this.options.clock);
-    return newest(this.ring.all().filter((epoch) => issuesAt(epoch, now))) ?? this.begin(now);
+    const issuing = (epochs: readonly Epoch[]) => newest(epochs.filter((epoch) => issuesAt(epoch, now)));
+    return issuing(this.ring.all()) ?? issuing(this.ring.allNow()) ?? this.begin(now);
   }
 
   /** The epoch of a capability's key id, while it opens. */
@@ -65,7 +66,7 @@ export class Epochs {
 
   /** Epochs that may have drawn a code in this slot: one, or two where replicas began at the same time. */
   ofSlot(slot: number): Epoch[] {
-    return this.ring.all().filter((epoch) => issuesAt(epoch, slotStart(slot)));
+    return this.ring.allNow().filter((epoch) => issuesAt(epoch, slotStart(slot)));
   }
 
   close(): void {

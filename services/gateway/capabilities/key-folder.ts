@@ -2,7 +2,7 @@
  * Dated 32-byte keys that the gateway makes itself, one 0600 file each in a folder of its state: sealing keys and
  * epoch roots. Written whole, then renamed; destroyed by overwriting before unlinking. Replicas share the folder.
  */
-import { closeSync, fsyncSync, openSync, readdirSync, unlinkSync, writeSync } from 'node:fs';
+import { closeSync, existsSync, fsyncSync, openSync, readdirSync, unlinkSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
 import { type Bytes, toHex } from '../../../shared/encoding/bytes.js';
 import { decodeAll } from '../../../shared/encoding/reader.js';
@@ -49,6 +49,10 @@ export class KeyFolder {
   names(): string[] {
     const names = readdirSync(this.path).filter((name) => NAME.test(name));
     return names.slice(0, MAX_KEYS).map((name) => name.slice(0, -'.key'.length));
+  }
+
+  has(name: string): boolean {
+    return existsSync(this.file(name));
   }
 
   /** Throws `SecretFileError`, or `DecodeError` where the file is none of ours. */

@@ -1,6 +1,7 @@
 /**
  * The keys of one folder in memory, looked up by id. Follows the folder: a key that another replica made is found
- * when it is first named, one that was taken away is forgotten within a minute, one past its days is destroyed.
+ * when it is first named or all are asked for, one that was taken away is forgotten within a minute, one past its
+ * days is destroyed.
  */
 import { type Bytes, latin1 } from '../../../shared/encoding/bytes.js';
 import { type Clock, seconds, type Timer } from '../../../shared/run/clock.js';
@@ -8,8 +9,6 @@ import type { Log } from '../../../shared/run/log.js';
 import { type DatedKey, type KeyFolder, keyName } from './key-folder.js';
 
 const SWEEP_MS = 60_000;
-/** The folder is not read more often than this for ids that nobody knows: they may be made up. */
-const RESCAN_MS = 5_000;
 /** A key is destroyed only when it has been past its days for this long, in case the clock jumped. */
 const DESTROY_AFTER_MS = 3_600_000;
 
@@ -36,7 +35,6 @@ export class KeyRing<K> {
   private readonly held = new Map<string, Held<K>>();
   /** Files that were complained about. */
   private readonly unreadable = new Set<string>();
-  private lastScan = Number.NEGATIVE_INFINITY;
   private timer: Timer | undefined;
 
   constructor(options: KeyRingOptions<K>) {
@@ -48,7 +46,7 @@ export class KeyRing<K> {
   /** The key of this id while its days last. */
   find(keyId: Bytes): K | undefined {
     const id = latin1(keyId);
-    const held = this.held.get(id) ?? this.rescan(id);
+    const held = this.held.get(id) ?? this.another(id, keyName(keyId));
     return held !== undefined && seconds(this.options.clock) < held.notAfter ? held.key : undefined;
   }
 
@@ -56,6 +54,16 @@ export class KeyRing<K> {
   all(): K[] {
     const now = seconds(this.options.clock);
     return [...this.held.values()].filter((held) => now < held.notAfter).map((held) => held.key);
+  }
+
+  /** The same, with those that other replicas have made in this moment. */
+  allNow(): K[] {
+    try {
+      this.scan();
+    } catch {
+      // the sweep says so
+    }
+    return this.all();
   }
 
   /** Writes a new key to the folder and keeps it. Throws where the folder can't be written. */
@@ -77,10 +85,9 @@ export class KeyRing<K> {
     });
   }
 
-  private rescan(id: string): Held<K> | undefined {
-    const now = this.options.clock.monotonic();
-    if (now - this.lastScan < RESCAN_MS) return undefined;
-    this.scan();
+  /** A key that another replica may have made. Ids may be made up: for one, no more than one file is looked for. */
+  private another(id: string, name: string): Held<K> | undefined {
+    if (this.options.folder.has(name)) this.readNew(name);
     return this.held.get(id);
   }
 
@@ -95,7 +102,6 @@ export class KeyRing<K> {
 
   /** Reads new files and forgets keys whose file is gone. */
   private scan(): void {
-    this.lastScan = this.options.clock.monotonic();
     const names = new Set(this.options.folder.names());
     for (const [id, held] of this.held) {
       if (names.delete(held.name)) continue;

@@ -11,6 +11,9 @@ import type { RevocationStore } from './revocation-store.js';
 import { Revocations } from './revocations.js';
 import { openSharedKey } from './shared-key.js';
 
+/** In the state folder. */
+export const REVOKED_FOLDER = 'revoked';
+
 interface Base {
   readonly crypto: Crypto;
   readonly clock: Clock;
@@ -22,7 +25,7 @@ interface Base {
 export function openRevocations(
   { state, limits }: GatewayConfig,
   { metrics, ...base }: Base,
-  store: RevocationStore = new RevocationFolder({ ...base, path: join(state, 'revoked') }),
+  store: RevocationStore = new RevocationFolder({ ...base, path: join(state, REVOKED_FOLDER) }),
 ): Revocations {
   const key = openSharedKey(base.crypto, join(state, 'revocation.key'), 'revocation key');
   const capacity = { proven: limits.revocations, owner: Math.ceil(limits.revocations / 4) };

@@ -10,29 +10,19 @@ import { latin1, utf8, wipe } from '../../../shared/encoding/bytes.js';
 import type { Environment } from '../../../shared/relay/identity.js';
 import type { Clock } from '../../../shared/run/clock.js';
 import type { Log } from '../../../shared/run/log.js';
-import { Breaker, type Permission } from '../apns/breaker.js';
+import type { Permission } from '../apns/breaker.js';
 import type { ApnsResult, ApnsTarget } from '../apns/engine.js';
 import type { OpenCapability } from '../capabilities/capability.js';
+import { Target } from './target.js';
 
-const HOUR_MS = 3_600_000;
-const DAY_MS = 24 * HOUR_MS;
+const DAY_MS = 24 * 3_600_000;
 const KEY_SIZE = 32;
 const HASH_SIZE = 16;
 
-/** Refused devices of one target that open its breaker, and how many subscribers they must belong to. */
-const DEVICES = 6;
-const SUBSCRIBERS = 2;
-/** Where the gateway has one subscriber only, it can harm nobody else. */
-const DEVICES_OF_ONE = 3;
-/** Beyond this many, old answers of a target count half. */
-const MAX_ANSWERS = 16;
 /** Devices remembered in all; the one that has been here longest makes room. */
 const MAX_DOUBTED = 10_000;
 /** What a doubted device is told, refusal after refusal. */
-const WAIT_SECONDS = [60, 300, 1_200, 3_600] as const;
-
-const BREAKER_MIN_MS = 30_000;
-const BREAKER_MAX_MS = 900_000;
+const WAIT_SECONDS = [60, 300, 1_200] as const;
 
 export const BREAKER_OPEN: ApnsResult = { kind: 'unavailable', reason: 'breaker-open' };
 
@@ -41,65 +31,10 @@ interface Doubt {
   /** The target's count of accepted pushes at that time. */
   readonly accepted: number;
   readonly refusals: number;
+  /** How often the target had recovered at the last refusal. */
+  readonly recoveries: number;
   /** Until then it is not tried. */
   readonly until: number;
-}
-
-/** What was seen of one topic in one environment. */
-class Target {
-  readonly breaker: Breaker;
-  accepted = 0;
-  /** Devices refused within the last hour, with whose they are. */
-  readonly refused = new Map<string, { readonly tag: string; readonly at: number }>();
-  private good = 0;
-  private bad = 0;
-
-  constructor(clock: Clock) {
-    this.breaker = new Breaker({ minMs: BREAKER_MIN_MS, maxMs: BREAKER_MAX_MS, clock });
-  }
-
-  /** More of the latest answers are refusals than not. */
-  get isMostlyRefused(): boolean {
-    return this.bad > this.good;
-  }
-
-  accept(): void {
-    this.accepted++;
-    this.count();
-    this.good++;
-  }
-
-  /** Each device once an hour: nobody opens a breaker by asking again and again. */
-  refuse(hash: string, tag: string, now: number): void {
-    for (const [known, { at }] of this.refused) {
-      if (now - at < HOUR_MS && this.refused.size < MAX_DOUBTED) break;
-      this.refused.delete(known);
-    }
-    if (this.refused.has(hash)) return;
-    this.refused.set(hash, { tag, at: now });
-    this.count();
-    this.bad++;
-  }
-
-  /** The configuration was right after all, or is so again. */
-  recover(): void {
-    this.breaker.close();
-    this.refused.clear();
-    this.bad = 0;
-  }
-
-  hasJumped(subscribers: number): boolean {
-    if (!this.isMostlyRefused) return false;
-    if (subscribers <= 1) return this.refused.size >= DEVICES_OF_ONE;
-    const tags = new Set([...this.refused.values()].map(({ tag }) => tag));
-    return this.refused.size >= DEVICES && tags.size >= SUBSCRIBERS;
-  }
-
-  private count(): void {
-    if (this.good + this.bad < MAX_ANSWERS) return;
-    this.good /= 2;
-    this.bad /= 2;
-  }
 }
 
 /** Of a push that may go: what its result means. To be called once, before the token is overwritten. */
@@ -146,10 +81,12 @@ export class Doubts {
 
   /** What a push is told without being tried; undefined = it may be. Changes nothing. */
   refusal(push: Push): ApnsResult | undefined {
-    const { breaker } = this.of(push);
+    const target = this.of(push);
+    const { breaker } = target;
     // A newcomer's token must not die of the operator's mistake either, and it is no probe.
     if (push.proven ? breaker.isOpen : !breaker.isClosed) return BREAKER_OPEN;
-    return push.proven ? this.wait(push) : undefined;
+    // Where a push may probe, a doubted device is as good as any: perhaps there are no others.
+    return push.proven && breaker.isClosed ? this.wait(push, target) : undefined;
   }
 
   /** Lets a push go that was not refused above; undefined where another is probing at this moment. */
@@ -173,10 +110,8 @@ export class Doubts {
 
   private believed(result: ApnsResult, push: Push): ApnsResult {
     if (!showsThatAllIsRight(result)) return result;
-    const target = this.of(push);
-    target.accept();
+    this.of(push).accept(this.options.clock.monotonic());
     if (this.doubts.size > 0) this.doubts.delete(this.hash(push));
-    if (!target.breaker.isClosed) target.recover();
     return result;
   }
 
@@ -208,6 +143,7 @@ export class Doubts {
     const doubt = {
       accepted: before?.accepted ?? target.accepted,
       refusals,
+      recoveries: target.recoveries,
       until: now + wait * 1000,
     };
     if (this.doubts.size >= MAX_DOUBTED && before === undefined) {
@@ -217,10 +153,12 @@ export class Doubts {
     return doubt;
   }
 
-  private wait(push: Push): ApnsResult | undefined {
+  /** What was refused before the configuration was mended need not wait. */
+  private wait(push: Push, { recoveries }: Target): ApnsResult | undefined {
     const doubt = this.doubts.size === 0 ? undefined : this.doubts.get(this.hash(push));
     const now = this.options.clock.monotonic();
-    return doubt !== undefined && doubt.until > now ? waitUntil(doubt, now) : undefined;
+    const mustWait = doubt !== undefined && doubt.recoveries === recoveries && doubt.until > now;
+    return mustWait ? waitUntil(doubt, now) : undefined;
   }
 
   /** HMAC(day key, environment, topic, token): what the gateway keeps of a device is never more. */
@@ -231,7 +169,7 @@ export class Doubts {
       this.key = crypto.randomBytes(KEY_SIZE);
       this.keyMadeAt = clock.monotonic();
       this.doubts.clear();
-      for (const target of this.targets.values()) target.refused.clear();
+      for (const target of this.targets.values()) target.forget();
     }
     const name = utf8(`${nameOf({ environment, topic })}\0`);
     return latin1(crypto.hmacSha256(this.key, name, token).subarray(0, HASH_SIZE));

@@ -28,6 +28,16 @@ export interface RedisServers {
 
 export type Argument = string | number;
 
+/** A member of a sorted set, and when it came. */
+export type Dated = readonly [time: number, member: string];
+
+/** What a sorted set keeps: what came since, and no more than so many; and how long the whole lives. */
+export interface SetBounds {
+  readonly since: number;
+  readonly most: number;
+  readonly seconds: number;
+}
+
 export interface RedisClient {
   readonly isCluster: boolean;
   /** Resolves when there is a connection. Rejects where the first attempt fails; further ones are made by themselves. */
@@ -38,6 +48,10 @@ export interface RedisClient {
   read(keys: readonly string[]): Promise<readonly (string | null)[]>;
   /** Makes a key that lives for some seconds; false where it is there. */
   claim(key: string, seconds: number): Promise<boolean>;
+  /** Adds to a sorted set what is not in it; keeps it within bounds. */
+  add(key: string, members: readonly Dated[], bounds: SetBounds): Promise<true>;
+  /** Members of a sorted set that came since `time`, in that order, without the first `skip`. */
+  since(key: string, time: number, skip: number, count: number): Promise<readonly string[]>;
   /** Milliseconds by the clock of Redis. Rejects unless every server answers and a key can be written. */
   probe(key: string): Promise<number>;
   /** Gives up a connection that does not answer, and makes another. */
@@ -130,6 +144,21 @@ class Client implements RedisClient {
 
   async claim(key: string, seconds: number): Promise<boolean> {
     return (await this.redis.set(key, '1', 'EX', seconds, 'NX')) === 'OK';
+  }
+
+  async add(key: string, members: readonly Dated[], { since, most, seconds }: SetBounds): Promise<true> {
+    const added = this.redis.zadd(key, 'NX', ...members.flat());
+    const rest = [
+      this.redis.zremrangebyscore(key, 0, since),
+      this.redis.zremrangebyrank(key, 0, -most - 1),
+      this.redis.expire(key, seconds),
+    ];
+    await Promise.all([added, ...rest]);
+    return true;
+  }
+
+  since(key: string, time: number, skip: number, count: number): Promise<readonly string[]> {
+    return this.redis.zrangebyscore(key, time, '+inf', 'LIMIT', skip, count);
   }
 
   async probe(key: string): Promise<number> {

@@ -43,7 +43,7 @@ export const redisSection = z
       .regex(/^[A-Za-z0-9:._-]{0,64}$/, 'expected up to 64 of A-Z, a-z, 0-9, colon, dot, - and _')
       .default('porchlight:'),
     /** Longest time that a push waits for Redis, all in all. */
-    timeout_ms: z.int().min(10).max(5_000).default(150),
+    timeout_ms: z.int().min(10).max(5_000).default(200),
     /** How many gateways share it; while Redis is away each lets through its part of what a device may get. */
     gateways: limitField(2, 1_000),
   })

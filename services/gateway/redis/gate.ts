@@ -3,7 +3,7 @@
  * turn of the event loop together. While Redis is not there, each gateway counts its share in memory and no frame
  * waits. Redis holds hashes, times and outcomes; never a token, a capability or a key.
  */
-import type { Outcome } from '../../../shared/relay/batch.js';
+import { FRAME_KINDS, type Outcome } from '../../../shared/relay/batch.js';
 import type { Clock, Timer } from '../../../shared/run/clock.js';
 import type { MetricHandles } from '../../../shared/run/metrics.js';
 import type { AskedFrame, FrameGate, GateAnswer } from '../limits/frame-gate.js';
@@ -56,6 +56,8 @@ interface Passing {
 export class RedisGate implements FrameGate {
   private readonly options: RedisGateOptions;
   private readonly seen: SeenToday;
+  /** Devices and kinds whose counts were taken over from yesterday. */
+  private readonly takenOver: SeenToday;
   private passing: Passing[] = [];
   private notes: Entry[] = [];
   private scheduled = false;
@@ -67,6 +69,7 @@ export class RedisGate implements FrameGate {
   constructor(options: RedisGateOptions) {
     this.options = options;
     this.seen = new SeenToday(options.devices);
+    this.takenOver = new SeenToday(options.devices * FRAME_KINDS.length);
   }
 
   /** Devices seen today. */
@@ -99,7 +102,7 @@ export class RedisGate implements FrameGate {
     const today = tickets.keys(asked, keys.of(day));
     // Yesterday's ids are asked for while they live, its counts until they are taken over.
     const isEarly = link.now - day * DAY_MS < KEPT_MS;
-    const isKnown = this.seen.has(today.row, day) && !isEarly;
+    const isKnown = this.takenOver.has(today.row + asked.kind, day) && !isEarly;
     const before = isKnown ? undefined : tickets.keys(asked, keys.of(day - 1));
     this.passing.push({ asked, answer, since, day, keys: today, before });
     this.schedule();
@@ -181,6 +184,8 @@ export class RedisGate implements FrameGate {
     metrics.shared_limits_frames_total.inc({ judged: 'together' });
     if (this.seen.add(keys.row, day) && asked.open.proven) asked.onNew();
     if (text === '') {
+      // Only then the script has written what it counted, with what yesterday left.
+      this.takenOver.add(keys.row + asked.kind, day);
       answer(this.granted(keys));
       return;
     }

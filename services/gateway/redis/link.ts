@@ -36,6 +36,7 @@ export class RedisLink {
   private readonly backoff: Backoff;
   private up = false;
   private closed = false;
+  private found = 0;
   private upSince = 0;
   /** Redis' clock minus ours, ms. */
   private offset = 0;
@@ -47,6 +48,11 @@ export class RedisLink {
     const random = uniform(options.crypto);
     this.backoff = new Backoff({ minMs: PROBE_MIN_MS, maxMs: PROBE_MAX_MS, random });
     options.metrics.shared_limits_state.set(0);
+  }
+
+  /** How often Redis was found: it may have been another one, or an empty one, each time. */
+  get times(): number {
+    return this.found;
   }
 
   get isUp(): boolean {
@@ -120,6 +126,7 @@ export class RedisLink {
   private isBack(): void {
     const { log, metrics, clock } = this.options;
     this.up = true;
+    this.found++;
     this.upSince = clock.monotonic();
     this.said = undefined;
     metrics.shared_limits_state.set(1);

@@ -1,4 +1,4 @@
-/** Devices that this gateway has seen today, bounded: their counts of yesterday need not be looked up any more. */
+/** Names of what this gateway has seen today, bounded. */
 export class SeenToday {
   private readonly capacity: number;
   private readonly keys = new Set<string>();
@@ -16,7 +16,7 @@ export class SeenToday {
     return day === this.day && this.keys.has(key);
   }
 
-  /** False where it was known, or where there is no room: then it is looked up each time. */
+  /** False where it was known, or where there is no room. */
   add(key: string, day: number): boolean {
     if (day > this.day) {
       this.keys.clear();

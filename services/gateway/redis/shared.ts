@@ -4,6 +4,9 @@ import type { Crypto } from '../../../shared/crypto/crypto.js';
 import type { Clock } from '../../../shared/run/clock.js';
 import type { Log } from '../../../shared/run/log.js';
 import type { Metrics } from '../../../shared/run/metrics.js';
+import { REVOKED_FOLDER } from '../capabilities/open-revocations.js';
+import { RevocationFolder } from '../capabilities/revocation-folder.js';
+import type { RevocationEntry, RevocationStore } from '../capabilities/revocation-store.js';
 import { openSharedKey } from '../capabilities/shared-key.js';
 import type { GatewayConfig } from '../config.js';
 import type { FrameGate } from '../limits/frame-gate.js';
@@ -16,6 +19,7 @@ import { RedisGate } from './gate.js';
 import { RedisLink } from './link.js';
 import { redisMetrics } from './metrics.js';
 import { RedisNonces } from './nonces.js';
+import { RedisRevocations } from './revocations.js';
 import { Tickets } from './ticket.js';
 
 /** In the state folder, which all gateways share; Redis never has it. */
@@ -41,9 +45,29 @@ export interface SharedOptions extends SharingBase {
 export interface SharedLimits {
   readonly gate: RedisGate;
   readonly nonces: NonceMemory;
+  readonly revocations: RevocationStore;
   /** Connects; resolves after the first look at Redis, whether it is there or not. */
   start(): Promise<void>;
   close(): Promise<void>;
+}
+
+function makeRevocations(
+  { config, ...base }: SharedOptions,
+  link: RedisLink,
+  prefix: string,
+): RevocationStore {
+  const open = (): RevocationStore =>
+    new RevocationFolder({ ...base, path: join(config.state, REVOKED_FOLDER) });
+  const all = async (): Promise<RevocationEntry[]> => {
+    const entries: RevocationEntry[] = [];
+    const folder = open();
+    await folder.start((some) => void entries.push(...some));
+    const { readable } = folder;
+    await folder.close();
+    if (!readable) throw new Error('cannot be read');
+    return entries;
+  };
+  return new RedisRevocations({ ...base, link, prefix, folder: open(), all });
 }
 
 /** Opens no socket before `start`. */
@@ -60,6 +84,7 @@ export async function shareLimits(options: SharedOptions): Promise<SharedLimits>
   return {
     gate,
     nonces: new RedisNonces({ ...base, link, keys, own: options.nonces }),
+    revocations: makeRevocations(options, link, prefix),
     start: () => link.start(),
     async close() {
       await gate.close();

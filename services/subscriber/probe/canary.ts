@@ -22,8 +22,8 @@ const SILENT_MS = 30_000;
 /** For the source to subscribe a new queue, or an old one on a new connection. */
 const FOLLOW_MS = 60_000;
 const CONNECT_MS = 45_000;
-/** At the end of the process, to delete the queue. */
-const CLOSE_MS = 2_000;
+/** At the end of the process, to connect, and again to delete the queue. */
+const CLOSE_MS = 1_500;
 /** Canaries of one process don't begin all at once. */
 const START_SPREAD_MS = 30_000;
 const QUEUE_MESSAGES = 100;
@@ -92,8 +92,11 @@ export class Canary {
     const { queue } = this;
     this.queue = undefined;
     if (queue === undefined) return;
-    const user = await this.shared.openUser(this.server, CLOSE_MS).catch(() => undefined);
-    await discard(this.shared.source, queue, user);
+    const { openUser, clock, source } = this.shared;
+    const user = await openUser(this.server, CLOSE_MS).catch(() => undefined);
+    const limit = clock.after(CLOSE_MS, () => user?.close());
+    await discard(source, queue, user);
+    limit.cancel();
     user?.close();
   }
 

@@ -1,5 +1,6 @@
 /** A queue of the subscriber's own: made by it as a user, followed by its source like any phone's. */
 import type { Crypto } from '../../../shared/crypto/crypto.js';
+import { wipe } from '../../../shared/encoding/bytes.js';
 import type { Clock } from '../../../shared/run/clock.js';
 import type { ServerAddress, SmpQueue } from '../../../shared/smp/address.js';
 import type { NotifierKey, SmpSource } from '../sources/smp/source.js';
@@ -58,8 +59,7 @@ export function followOwn(
   const watch = sink.watch();
   if (watch === undefined) return undefined;
   const followed = source.follow({ server, notifierId: notifier.id }, notifier.key, watch.ref);
-  notifier.key.raw.fill(0);
-  notifier.secret.fill(0);
+  wipe(notifier.key.raw, notifier.secret);
   if ('handle' in followed) return { own, watch, handle: followed.handle };
   watch.end();
   return undefined;

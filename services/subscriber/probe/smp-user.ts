@@ -173,12 +173,10 @@ export class SmpUser {
       },
       key: owner.privateKey,
     });
-    return {
-      recipientId: ids.recipientId.slice(),
-      senderId: ids.senderId.slice(),
-      key: owner.privateKey,
-      secret: crypto.x25519(dh.privateKey, ids.dhKey),
-    };
+    const secret = crypto.x25519(dh.privateKey, ids.dhKey);
+    wipe(dh.privateKey);
+    const { recipientId, senderId } = ids;
+    return { recipientId: recipientId.slice(), senderId: senderId.slice(), key: owner.privateKey, secret };
   }
 
   /** New notifier credentials (NKEY); older ones of the queue are dead. */
@@ -192,6 +190,7 @@ export class SmpUser {
     const command: Command = { word: 'NKEY', notifierKey: notifier.publicKey, dhKey: dh.publicKey };
     const { notifierId, dhKey } = await this.ask('NID', { command, entityId: recipientId, key });
     const secret = crypto.x25519(dh.privateKey, dhKey);
+    wipe(dh.privateKey);
     return { id: notifierId.slice(), key: notifier.privateKey, secret };
   }
 

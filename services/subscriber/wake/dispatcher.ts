@@ -104,6 +104,7 @@ export class Dispatcher {
 
   private handOver(pager: Pager, flight: Flight, content: Content, secrets: number): void {
     const frame = this.frame(pager, flight, this.deps.vault.capability(secrets), content);
+    this.deps.milestones.sent(pager);
     this.deps.log.debug('push sealed', { kind: flight.kind });
     this.fly(pager, flight, frame);
   }

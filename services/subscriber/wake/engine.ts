@@ -11,6 +11,7 @@ import type { SmpQueue } from '../../../shared/smp/address.js';
 import type { GatewayLink } from '../outbound/gateway-link.js';
 import type { Device } from '../registry/device.js';
 import type { DeviceStates, QueuePlaces } from '../registry/registry.js';
+import { type BurnProgress, burnAll } from './burning.js';
 import { Dispatcher } from './dispatcher.js';
 import { Farewells } from './farewells.js';
 import { Lane } from './lane.js';
@@ -160,6 +161,12 @@ class Engine implements WakeEngine {
     this.verification.drop(pager);
     this.dispatcher.forget(pager);
     this.options.metrics.wake_mailbox_entries.set(this.pool.size);
+  }
+
+  burn(say: (progress: BurnProgress) => void, gone: AbortSignal): Promise<BurnProgress> {
+    const held = this.pagers.map((pager) => pager && this.verification.held(pager));
+    const all = held.filter((item) => item !== undefined);
+    return burnAll(all, { ...this.options, say, gone });
   }
 
   watch(ref: number, watcher: Watcher): (() => void) | undefined {

@@ -7,7 +7,7 @@ import type { Clock } from '../../../shared/run/clock.js';
 import type { Put } from './mailbox.js';
 import type { Pager } from './pager.js';
 
-export type Milestone = 'received' | 'queued' | 'sealed' | 'accepted' | 'stopped';
+export type Milestone = 'received' | 'queued' | 'sealed' | 'sent' | 'accepted' | 'stopped';
 
 /** `reason` says where a signal stopped, in a closed word. */
 export type Watcher = (milestone: Milestone, reason?: string) => void;
@@ -61,6 +61,13 @@ export class Milestones {
       if (watch?.isWaiting !== true) continue;
       watch.isCarried = true;
       watch.tell('sealed');
+    }
+  }
+
+  /** The push that was sealed last went to the gateway's link. */
+  sent(pager: Pager): void {
+    for (const watch of this.watches.values()) {
+      if (watch.pager === pager && watch.isCarried) watch.tell('sent');
     }
   }
 

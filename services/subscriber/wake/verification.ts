@@ -13,6 +13,7 @@ import type { MetricHandles } from '../../../shared/run/metrics.js';
 import { GatewayRefusal } from '../outbound/gateway-link.js';
 import type { InvalidReason } from '../registry/device.js';
 import type { DeviceStates } from '../registry/registry.js';
+import type { Held } from './burning.js';
 import type { Farewells } from './farewells.js';
 import type { wakeMetrics } from './metrics.js';
 import type { Flight, Pager } from './pager.js';
@@ -115,6 +116,24 @@ export class Verification {
     const { secrets, lane } = pager;
     if (secrets === undefined || !vault.isProven(secrets)) return;
     farewells.say(lane.link, vault.capability(secrets));
+  }
+
+  /** What is to be revoked where everything is; undefined where the device has no proven capability. */
+  held(pager: Pager): Held | undefined {
+    const { vault } = this.deps;
+    const current = (): number | undefined => {
+      const { secrets } = pager;
+      return secrets !== undefined && vault.isProven(secrets) ? secrets : undefined;
+    };
+    if (current() === undefined) return undefined;
+    return {
+      link: pager.lane.link,
+      capability: () => {
+        const row = current();
+        return row === undefined ? undefined : vault.capability(row);
+      },
+      done: () => this.invalidate(pager, undefined),
+    };
   }
 
   /** Overwrites capability and code hash. */

@@ -1,6 +1,7 @@
 /** The wake engine as its neighbours see it: signals and registrations in, pushes out at the gateway link. */
 import type { Device } from '../registry/device.js';
 import type { DeviceEvents } from '../registry/registry.js';
+import type { BurnProgress } from './burning.js';
 import type { Watcher } from './milestones.js';
 import type { PagerState } from './pager-state.js';
 
@@ -18,6 +19,8 @@ export interface WakeEngine extends DeviceEvents {
   checksChanged(device: Device): void;
   /** Tells the milestones of one queue's signals until it is called off; undefined where there is no room. */
   watch(ref: number, watcher: Watcher): (() => void) | undefined;
+  /** Revokes all proven capabilities, for as long as somebody waits for it; their devices can't be woken any more. */
+  burn(say: (progress: BurnProgress) => void, gone: AbortSignal): Promise<BurnProgress>;
   /** Under which proven codes are remembered: a view, which a successor fills with its predecessor's. */
   readonly secretKey: Uint8Array;
   /** What is known of every device, for a successor; arrays are views, gone with the next. */

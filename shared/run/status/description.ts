@@ -22,10 +22,14 @@ type HistogramName<T extends MetricTable> = {
 export interface Readings<T extends MetricTable> {
   /** Why the service can't do its work, in our own words; undefined when it can. */
   readonly notReady: string | undefined;
-  /** The value now. */
+  /** The value now: for the service's own things, never for what people do. */
   now(measure: Measure<T>): number;
-  /** By how much a counter grew in the last five minutes. */
+  /** Whether there are so many that no one stands out. */
+  crowd(measure: Measure<T>): boolean;
+  /** By how much a counter grew in the last five minutes, rounded as on the page; 0 for few. */
   recent(measure: Measure<T>): number;
+  /** Whether there is such a metric: some belong to parts that are not always there. */
+  knows(measure: Measure<T>): boolean;
 }
 
 export interface Judgement {

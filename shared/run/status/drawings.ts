@@ -54,6 +54,23 @@ export function latencyDrawing({ p50, p95, p99 }: NonNullable<RowOf<'latency'>['
     class="thick" d="M${half} 12H${most}"/><circle class="half" cx="${half}" cy="12" r="5"/></svg>`;
 }
 
+/** A line for what is there at each moment, where bars would claim that it happened. */
+export function levelDrawing(course: Course): Html {
+  const { points } = course;
+  const peak = Math.max(1, ...points.map((point) => point ?? 0));
+  const y = (point: number): string => (HEIGHT - HAIRLINE - (point / peak) * (HEIGHT - 2 * LEAST)).toFixed(1);
+  const line = points
+    .map((point, i) =>
+      point === null
+        ? ''
+        : `${(points[i - 1] ?? null) === null ? 'M' : 'L'}${i * PITCH} ${y(point)}h${PITCH}`,
+    )
+    .join('');
+  return html`<svg class="course" role="img" aria-label="${courseText(course)}"
+    viewBox="0 0 ${points.length * PITCH} ${HEIGHT}" preserveAspectRatio="none"
+    ><path class="floor" d="M0 ${HEIGHT}h${points.length * PITCH}"/><path class="level" d="${line}"/></svg>`;
+}
+
 /** @param part from 0 to 1 */
 export const shareDrawing = (part: number): Html =>
   html`<svg class="share" aria-hidden="true" viewBox="0 0 100 6" preserveAspectRatio="none"
@@ -64,7 +81,7 @@ const SIGNS: Readonly<Record<State, string>> = {
   idle: 'M8 2a6 6 0 1 1 0 12a6 6 0 1 1 0-12zM8 4.5a3.5 3.5 0 1 0 0 7a3.5 3.5 0 1 0 0-7z',
   warn: 'M8 1.5L15 14H1z',
   down: 'M3 1.5L8 6.3L13 1.5L14.5 3L9.7 8L14.5 13L13 14.5L8 9.7L3 14.5L1.5 13L6.3 8L1.5 3z',
-  unseen: 'M2 7h5v2H2zM9 7h5v2H9z',
+  unseen: 'M0 7h4v2H0zM6 7h4v2H6zM12 7h4v2H12z',
 };
 
 /** Shapes differ, not only colours. Says nothing: the word stands beside it. */

@@ -1,6 +1,14 @@
 /** A status as one HTML page: no script, nothing fetched, everything escaped. Pure. */
 import { html, raw } from 'hono/html';
-import { courseDrawing, type Html, lamp, latencyDrawing, shareDrawing, stateSign } from './drawings.js';
+import {
+  courseDrawing,
+  type Html,
+  lamp,
+  latencyDrawing,
+  levelDrawing,
+  shareDrawing,
+  stateSign,
+} from './drawings.js';
 import { heightOf } from './rounding.js';
 import type { Course, Hop, Panel, Row, RowOf, State, Status } from './schema.js';
 import { STYLE } from './style.js';
@@ -73,7 +81,7 @@ const hop = ({ name, here, state, says }: Hop): Html => html`<li class="${state}
 <span class="stop">${stateSign(state)}</span>
 <span class="name">${name}${here ? html` <small>this service</small>` : ''}</span>
 <span class="state">${STATE_WORDS[state]}</span>
-<span class="detail">${says}</span></li>`;
+${says === '' ? '' : html`<span class="detail">${says}</span>`}</li>`;
 
 const hour = ({ hour }: Status): Html =>
   hour === null
@@ -84,7 +92,7 @@ const hour = ({ hour }: Status): Html =>
 function panel({ title, says, rows }: Panel, index: number): Html {
   const id = `panel-${index}`;
   return html`<section class="panel" aria-labelledby="${id}"><h2 id="${id}">${title}</h2><p>${says}</p>
-<dl>${rows.map((row) => html`<div class="row ${row.kind}"><dt>${row.label}</dt>${cells(row)}</div>`)}</dl></section>`;
+<dl>${rows.map((row) => html`<div class="row of-${row.kind}"><dt>${row.label}</dt>${cells(row)}</div>`)}</dl></section>`;
 }
 
 function cells(row: Row): Html {
@@ -92,7 +100,7 @@ function cells(row: Row): Html {
     case 'rate':
       return rate(row);
     case 'count':
-      return html`<dd class="value">${'exactly' in row.count ? numberText(row.count.exactly) : countText(row.count)}</dd>${drawings(row.courses)}`;
+      return html`<dd class="value">${'exactly' in row.count ? numberText(row.count.exactly) : countText(row.count)}</dd>${drawings(row.courses, levelDrawing)}`;
     case 'latency':
       return latency(row);
     case 'shares':
@@ -104,15 +112,15 @@ function cells(row: Row): Html {
 
 function rate({ recent, courses }: RowOf<'rate'>): Html {
   const [amount, unit] = recent ? rateText(recent) : ['–', 'not known yet'];
-  return html`<dd class="value">${amount} <small>${unit}</small></dd>${drawings(courses)}`;
+  return html`<dd class="value">${amount} <small>${unit}</small></dd>${drawings(courses, courseDrawing)}`;
 }
 
-const drawings = (courses: readonly Course[]): Html | '' =>
+const drawings = (courses: readonly Course[], draw: (course: Course) => Html): Html | '' =>
   courses.length === 0
     ? ''
     : html`<dd class="courses">${courses.map(
         (course) =>
-          html`<span>${courseDrawing(course)}<small aria-hidden="true">${courseCaption(course)}</small></span>`,
+          html`<span>${draw(course)}<small aria-hidden="true">${courseCaption(course)}</small></span>`,
       )}</dd>`;
 
 function latency({ seconds, quantiles }: RowOf<'latency'>): Html {
@@ -122,16 +130,21 @@ function latency({ seconds, quantiles }: RowOf<'latency'>): Html {
   const { p50, p95, p99 } = quantiles;
   return html`<dd class="value">${durationText(p50)} <small>half</small></dd>
 <dd class="courses wide">${latencyDrawing(quantiles)}<small>95 % within <b>${durationText(p95)}</b>, 99 % within
-<b>${durationText(p99)}</b>, in the last ${spanText(seconds)}</small></dd>`;
+<b>${durationText(p99)}</b>, in ${spanText(seconds)}</small></dd>`;
 }
 
 function shares({ label, seconds, parts }: RowOf<'shares'>): Html {
-  const whole = Math.max(1, ...[parts.reduce((sum, { recent }) => sum + (recent ? heightOf(recent) : 0), 0)]);
+  const whole = Math.max(
+    1,
+    parts.reduce((sum, { recent }) => sum + (recent ? heightOf(recent) : 0), 0),
+  );
   const sinceStart = parts.some((part) => part.sinceStart !== null);
   return html`<dd class="table"><table aria-label="${label}"><thead><tr><th scope="col">What</th><td></td>
 <th scope="col">${spanText(seconds)}</th>${sinceStart ? html`<th scope="col">since start</th>` : ''}</tr></thead><tbody>
 ${parts.map(
-  (part) => html`<tr><th scope="row">${stateSign(part.state)} ${part.label}</th>
+  (
+    part,
+  ) => html`<tr><th scope="row">${stateSign(part.recent && 'about' in part.recent ? part.state : 'idle')}${part.label}</th>
 <td class="bar">${shareDrawing(part.recent ? heightOf(part.recent) / whole : 0)}</td>
 <td>${part.recent ? countText(part.recent) : '–'}</td>
 ${part.sinceStart ? html`<td>${countText(part.sinceStart)}</td>` : ''}</tr>`,

@@ -67,7 +67,7 @@ const row = z.discriminatedUnion('kind', [rateRow, countRow, latencyRow, sharesR
 
 const panel = z.strictObject({ title: z.string(), says: z.string(), rows: z.array(row) });
 
-/** One station of a wake-up's way; `here` is the service that answers. */
+/** One station of a wake-up's way; `here` is the service that answers. On the public page `says` is mostly empty. */
 const hop = z.strictObject({ name: z.string(), here: z.boolean(), state, says: z.string() });
 
 export const statusSchema = z.strictObject({

@@ -33,6 +33,10 @@ export class SeriesIndex {
     return { at, wall, values };
   }
 
+  knows(metric: string): boolean {
+    return this.byName.has(metric);
+  }
+
   /** The sum over all series that the measure means; 0 where there are none yet. */
   value({ values }: Moment, { metric, where = {} }: AnyMeasure): number {
     let sum = 0;

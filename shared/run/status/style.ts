@@ -56,16 +56,16 @@ dd{margin:0}
 .courses:has(>:only-child){grid-template-columns:1fr}
 .courses.wide{display:block}
 .courses small{display:block;margin-top:.2rem;font-size:.75rem}
-.course{width:100%;height:2rem}
-.bars{fill:var(--lamp)}.few{fill:var(--few)}
+.course{width:100%;height:1.75rem}
+.bars{fill:var(--lamp)}.level{fill:none;stroke:var(--lamp);stroke-width:1.5;vector-effect:non-scaling-stroke}.few{fill:var(--few)}
 .floor{fill:none;stroke:var(--line);stroke-width:1;vector-effect:non-scaling-stroke}
 .latency{width:100%;max-width:26rem;height:auto;margin-left:-.6rem}
-.latency text{font-size:9px;fill:var(--soft)}
+.latency text{font-size:10.5px;fill:var(--soft)}
 .latency .thin,.latency .thick{fill:none;stroke:var(--lamp);stroke-linecap:round}
 .latency .thin{stroke-width:1.5}.latency .thick{stroke-width:5}
 .latency .half{fill:var(--sheet);stroke:var(--lamp);stroke-width:2.5}
 .courses b{color:var(--ink);font-weight:600}
-.shares dt{grid-column:1/-1}
+.of-shares dt{grid-column:1/-1}
 .table{grid-column:1/-1}
 table{width:100%;border-collapse:collapse;font-size:.9375rem}
 th,td{padding:.28rem 0;text-align:right;font-weight:400;vertical-align:baseline;white-space:nowrap}
@@ -73,8 +73,9 @@ thead th{font-size:.75rem;color:var(--soft)}
 thead th,tbody td{padding-left:1rem}
 th:first-child{text-align:left;padding-left:0;white-space:normal}
 thead th:first-child{visibility:hidden}
-tbody .sign{display:inline-block;margin-right:.3em}
-.bar{width:34%}
+tbody th{position:relative;padding-left:1.35em!important;line-height:1.3}
+tbody .sign{position:absolute;left:0;top:.62em}
+.bar{width:30%}
 .share{width:100%;height:.4rem;margin-bottom:.15rem}
 footer{margin-top:2.5rem;color:var(--soft);font-size:.875rem;max-width:44rem}
 footer p{margin:0 0 .6rem}
@@ -88,6 +89,6 @@ body{padding-top:1.4rem}
 .hops .stop{height:1.5rem;margin:0}
 .hops .detail{grid-column:2/-1}
 .panel{padding:1.1rem 1.1rem .9rem}
-.bar{width:22%}
+.bar,thead td{display:none}
 }
 `;

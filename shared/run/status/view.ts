@@ -9,8 +9,8 @@ import type {
 } from './description.js';
 import { HOUR_MS, MINUTE_MS, type Past } from './history.js';
 import { quantile } from './quantiles.js';
-import { roundForOperator, roundForPublic, SMALL } from './rounding.js';
-import type { Course, Hop, Panel, Rounded, Row, State, Status } from './schema.js';
+import { heightOf, roundForOperator, roundForPublic, SMALL } from './rounding.js';
+import type { Course, Hop, Panel, Rounded, Row, Status } from './schema.js';
 import type { AnyMeasure } from './series.js';
 import { course, growth, lastWindow, momentAt, type Steps, type Window, wholeSteps } from './windows.js';
 
@@ -75,7 +75,7 @@ export function publicStatus(description: Description, facts: ProcessFacts, past
     service: description.service,
     view: 'public',
     at: isoOf(past.now.wall),
-    ...overall(hops, facts.notReady && 'not ready'),
+    ...overall(hops, facts.notReady && 'see the operator’s page'),
     process: null,
     hour: lens.window ? { from: isoOf(lens.window.from.wall), to: isoOf(lens.window.to.wall) } : null,
     hops,
@@ -118,7 +118,9 @@ function readingsOf(past: Past, { notReady }: ProcessFacts): Readings<MetricTabl
   return {
     notReady,
     now: (measure) => past.index.value(past.now, measure),
-    recent: (measure) => growth(past, measure, recent),
+    crowd: (measure) => past.index.value(past.now, measure) >= SMALL,
+    recent: (measure) => heightOf(roundForOperator(growth(past, measure, recent))),
+    knows: ({ metric }) => past.index.knows(metric),
   };
 }
 
@@ -127,17 +129,9 @@ const hopsOf = ({ hops }: Description, readings: Readings<MetricTable>): Hop[] =
 
 /** Whether a hop has nothing to do may depend on one person: told as "ok". */
 function withoutReason(hop: Hop): Hop {
-  const state = hop.state === 'idle' ? 'ok' : hop.state;
-  return { ...hop, state, says: state === 'unseen' ? hop.says : PUBLIC_WORDS[state] };
+  if (hop.state === 'unseen') return hop;
+  return { ...hop, state: hop.state === 'idle' ? 'ok' : hop.state, says: '' };
 }
-
-const PUBLIC_WORDS: Readonly<Record<State, string>> = {
-  ok: 'working',
-  idle: 'working',
-  warn: 'impaired',
-  down: 'not working',
-  unseen: 'not seen from here',
-};
 
 function overall(hops: readonly Hop[], notReady: string | undefined): Judgement {
   if (notReady !== undefined) return { state: 'down', says: `Not ready: ${notReady}` };

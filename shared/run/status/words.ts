@@ -63,7 +63,7 @@ export function courseCaption({ stepSeconds, points }: Course): string {
 /** What a drawing shows, for those who don't see it. */
 export function courseText({ stepSeconds, points }: Course): string {
   const known = points.filter((point) => point !== null);
-  const head = `Last ${spanText(stepSeconds * points.length)} in steps of ${spanText(stepSeconds)}`;
+  const head = `Last ${spanText(stepSeconds * points.length)} by the ${stepSeconds < 3600 ? 'minute' : 'hour'}`;
   const last = known.at(-1);
   if (last === undefined) return `${head}: nothing known yet`;
   const tell = (point: number): string => (point === 0 ? 'few' : numberText(point));

@@ -10,15 +10,26 @@ interface Pending {
 }
 
 export class LeapClock implements Clock {
-  private leapt = 0;
+  private sum = 0;
   private readonly pending = new Map<Pending, () => void>();
+  private readonly listeners: ((ms: number) => void)[] = [];
+
+  /** Milliseconds, all leaps together. */
+  get leapt(): number {
+    return this.sum;
+  }
+
+  /** Tells other processes, which must leap as well. */
+  onLeap(listener: (ms: number) => void): void {
+    this.listeners.push(listener);
+  }
 
   now(): number {
-    return systemClock.now() + this.leapt;
+    return systemClock.now() + this.sum;
   }
 
   monotonic(): number {
-    return systemClock.monotonic() + this.leapt;
+    return systemClock.monotonic() + this.sum;
   }
 
   after(ms: number, run: () => void): Timer {
@@ -38,7 +49,8 @@ export class LeapClock implements Clock {
 
   /** It is `ms` milliseconds later from now on; what became due runs in the next turns of the event loop. */
   leap(ms: number): void {
-    this.leapt += ms;
+    this.sum += ms;
+    for (const listener of this.listeners) listener(ms);
     for (const [entry, fire] of this.pending) {
       entry.timer.cancel();
       entry.timer = systemClock.after(entry.dueAt - this.monotonic(), fire);

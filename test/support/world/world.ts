@@ -29,6 +29,7 @@ import { createLog, type Log } from '../../../shared/run/log.js';
 import { parseServer, type ServerAddress } from '../../../shared/smp/address.js';
 import { native } from '../crypto.js';
 import { LeapClock } from './leap-clock.js';
+import { type RunningSubscriber, SubscriberProcess } from './subscriber-process.js';
 
 export const TOPIC = 'org.example.messenger';
 export const HOST = '127.0.0.1';
@@ -46,6 +47,8 @@ export interface WorldOptions {
   /** Variables without their prefix: `APPS_0_VISIBLE_TEXT`. */
   readonly gateway?: Readonly<Record<string, string>>;
   readonly subscriber?: Readonly<Record<string, string>>;
+  /** The subscriber is a process of its own, which `subscriber.close` kills. */
+  readonly subscriberProcess?: boolean;
   /** Ranges that clients' server addresses may lead to; loopback unless given. */
   readonly allowNetworks?: readonly string[];
   /** What both services compute with. */
@@ -61,12 +64,13 @@ export class World {
   readonly messagingServers: SmpStandIn[] = [];
   apns!: ApnsSimulator;
   gateway!: Gateway;
-  subscriber!: Subscriber;
+  subscriber!: RunningSubscriber;
   /** Where phones connect. */
   notificationServer!: ServerAddress;
   private readonly options: WorldOptions;
   private readonly closing: (() => void | Promise<void>)[] = [];
   private gatewayListen = ANY_PORT;
+  private phonesListen = ANY_PORT;
 
   constructor(options: WorldOptions) {
     this.options = options;
@@ -87,7 +91,10 @@ export class World {
     for (let n = this.options.messagingServers ?? 1; n > 0; n--) await this.addMessagingServer();
     await this.makeGatewayFolder(files);
     await this.startGateway();
+    const address = this.makeSubscriberFolder();
     await this.startSubscriber();
+    const port = String(this.subscriber.ports.get('phones'));
+    this.notificationServer = { ...parseServer(address, 'ntf'), port };
   }
 
   async startGateway(): Promise<void> {
@@ -105,6 +112,24 @@ export class World {
     await this.gateway.close();
     if (options.newTlsKey) this.writeTlsKey();
     await this.startGateway();
+  }
+
+  /** On its folder; on the port that it had, where it was started before. */
+  async startSubscriber(): Promise<void> {
+    const file = join(this.subscriberFolder, 'subscriber.toml');
+    const env = this.subscriberVariables();
+    this.subscriber = this.options.subscriberProcess
+      ? await SubscriberProcess.start(this.clock, { file, env })
+      : await startSubscriber(this.subscriberConfig(), this.deps('subscriber'));
+    this.phonesListen = `${HOST}:${this.subscriber.ports.get('phones')}`;
+  }
+
+  /** Another subscriber takes over from the one that runs, as a new process does; resolves with the old one. */
+  async upgradeSubscriber(changes: Readonly<Record<string, string>> = {}): Promise<Subscriber> {
+    const before = this.subscriber as Subscriber;
+    const deps = { ...this.deps('subscriber'), takeOver: true };
+    this.subscriber = await startSubscriber(this.subscriberConfig(changes), deps);
+    return before;
   }
 
   /** A messaging server of its own identity. */
@@ -160,44 +185,30 @@ export class World {
     );
   }
 
-  private async startSubscriber(): Promise<void> {
+  private subscriberVariables(changes: Readonly<Record<string, string>> = {}): Record<string, string> {
+    return prefixed('S_', {
+      LISTENERS_0_LISTEN: this.phonesListen,
+      OBSERVE_LISTEN: ANY_PORT,
+      ...this.options.subscriber,
+      ...changes,
+    });
+  }
+
+  private subscriberConfig(changes?: Readonly<Record<string, string>>): SubscriberConfig {
+    const file = join(this.subscriberFolder, 'subscriber.toml');
+    const env = this.subscriberVariables(changes);
+    return loadConfig(subscriberConfigSchema, { file, prefix: 'S_', env });
+  }
+
+  /** Returns the address for phones. */
+  private makeSubscriberFolder(): string {
     const { fingerprint, port } = this.gateway;
     const { allowNetworks = ['127.0.0.0/8'] } = this.options;
     const gateway = formatGatewayAddress({ fingerprint, host: GATEWAY_HOST, port });
-    const address = makeSubscriber(
+    return makeSubscriber(
       { dir: this.subscriberFolder, gateway, host: HOST, port: SOME_PORT, topic: TOPIC },
       { allowNetworks },
     );
-    this.subscriber = await startSubscriber(this.subscriberConfig(), this.deps('subscriber'));
-    const phones = String(this.subscriber.ports.get('phones'));
-    this.notificationServer = { ...parseServer(address, 'ntf'), port: phones };
-  }
-
-  /** On the ports of another one, where there is one. */
-  private subscriberConfig(
-    other?: Subscriber,
-    changes: Readonly<Record<string, string>> = {},
-  ): SubscriberConfig {
-    return loadConfig(subscriberConfigSchema, {
-      file: join(this.subscriberFolder, 'subscriber.toml'),
-      prefix: 'S_',
-      env: prefixed('S_', {
-        LISTENERS_0_LISTEN: other ? `${HOST}:${other.ports.get('phones')}` : ANY_PORT,
-        OBSERVE_LISTEN: other ? `${HOST}:${other.observePort}` : ANY_PORT,
-        ...this.options.subscriber,
-        ...changes,
-      }),
-    });
-  }
-
-  /** Another subscriber takes over from the one that runs, as a new process does; resolves with the old one. */
-  async upgradeSubscriber(changes: Readonly<Record<string, string>> = {}): Promise<Subscriber> {
-    const before = this.subscriber;
-    this.subscriber = await startSubscriber(this.subscriberConfig(before, changes), {
-      ...this.deps('subscriber'),
-      takeOver: true,
-    });
-    return before;
   }
 
   private writeTlsKey(): void {

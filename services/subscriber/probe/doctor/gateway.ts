@@ -42,41 +42,32 @@ const REFUSAL_FIXES: Partial<Record<ProblemCode, string>> = {
   version: 'update this subscriber, or have the gateway updated',
 };
 
-/** Findings of one gateway; whether it can be used. Never rejects. */
+/** Tells the findings of one gateway. */
 export async function checkGateway(
   hops: Hops,
   name: string,
   link: GatewayLink,
   apps: readonly ServedApp[],
-): Promise<boolean> {
+): Promise<void> {
   const where = `gateway ${name}`;
-  const never = () => ({ detail: 'failed', fix: 'see the log of the subscriber' });
   try {
-    await hops.hop(
-      `${where}: statement`,
-      () => statement(hops, link),
-      never,
-      () => 'valid',
-    );
-    await hops.hop(
-      `${where}: signed hello`,
-      () => hello(hops, link),
-      never,
-      () => 'accepted',
-    );
+    await hops.hop(`${where}: statement`, 'valid', () => statement(hops, link));
+    await hops.hop(`${where}: signed hello`, 'accepted', () => hello(hops, link));
   } catch (error) {
-    if (error instanceof Stopped) return false;
+    if (error instanceof Stopped) return; // the others are looked at all the same
     throw error;
   }
   const { facts } = link;
   if (facts !== undefined) for (const finding of judge(where, facts, apps)) hops.say(finding);
-  return facts !== undefined;
 }
 
+/** Fetched, and with a sealing key in force. */
 async function statement(hops: Hops, link: GatewayLink): Promise<void> {
   const judgement = await inTime(hops.clock, hops.atMost(STATEMENT_MS), link.askStatement());
   const refused = judgement ?? 'unreachable';
   if (refused !== 'accepted') throw new HopTrouble(`not accepted: ${refused}`, STATEMENT_FIXES[refused]);
+  if (link.facts === undefined)
+    throw new HopTrouble('no sealing key in force', "the gateway's operator has to make one");
 }
 
 async function hello(hops: Hops, link: GatewayLink): Promise<void> {

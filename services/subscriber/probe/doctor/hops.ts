@@ -55,20 +55,21 @@ export class Hops {
 
   /**
    * Runs one hop and tells how it went. Throws `Stopped` where it failed.
+   * @param seen what to say of a good one
    * @param explain what an error other than `HopTrouble` means
    */
   async hop<T>(
     name: string,
+    seen: string | ((result: T) => string),
     run: () => Promise<T>,
-    explain: (error: unknown) => Trouble,
-    detail: (result: T) => string = () => '',
+    explain: (error: unknown) => Trouble = unexpected,
   ): Promise<T> {
     if (this.gone.aborted) throw new Stopped();
     const startedMs = this.clock.monotonic();
     const ms = (): number => this.clock.monotonic() - startedMs;
     try {
       const result = await run();
-      this.say({ name, state: 'ok', detail: detail(result), ms: ms() });
+      this.say({ name, state: 'ok', detail: typeof seen === 'string' ? seen : seen(result), ms: ms() });
       return result;
     } catch (error) {
       const trouble = error instanceof HopTrouble ? error.trouble : explain(error);
@@ -77,6 +78,8 @@ export class Hops {
     }
   }
 }
+
+const unexpected = (): Trouble => ({ detail: 'failed', fix: 'see the log of the subscriber' });
 
 /** What `work` gives, or undefined when that takes longer than `ms`. */
 export function inTime<T>(clock: Clock, ms: number, work: Promise<T>): Promise<T | undefined> {

@@ -2,7 +2,7 @@
  * One signal, followed from a message to the subscriber, or to a phone: a queue is made on the server that the user
  * names, followed by the running source, written to, and deleted at the end, however that comes.
  */
-import { utf8 } from '../../../../shared/encoding/bytes.js';
+import { utf8, wipe } from '../../../../shared/encoding/bytes.js';
 import type { ServerAddress, SmpQueue } from '../../../../shared/smp/address.js';
 import type { Device } from '../../registry/device.js';
 import type { DeviceRegistry, SubscriptionRegistry } from '../../registry/registry.js';
@@ -12,7 +12,7 @@ import { followOwn, openUser, type ProbeSource, type UserTools } from '../own-qu
 import type { QueueWatch, WatchedSink } from '../queue-watch.js';
 import { type NotifierCredentials, type OwnQueue, type SmpUser, wipeQueue } from '../smp-user.js';
 import { commandTrouble } from './fixes.js';
-import { type Hops, HopTrouble, type Trouble } from './hops.js';
+import { type Hops, HopTrouble } from './hops.js';
 import { type PushTrail, trailOf } from './push.js';
 import { reach } from './reach.js';
 
@@ -48,17 +48,12 @@ export async function journey(
   let own: OwnQueue | undefined;
   let followed: Followed | undefined;
   try {
-    const queue = await hops.hop(
-      'NEW',
-      () => user.createQueue(),
-      commandTrouble,
-      () => 'queue made',
-    );
+    const queue = await hops.hop('NEW', 'queue made', () => user.createQueue(), commandTrouble);
     own = queue;
-    const notify = () => user.enableNotifications(queue);
-    const notifier = await hops.hop('NKEY', notify, commandTrouble, () => 'notifications enabled');
-    const start = () => subscribed(hops, tools, server, queue, notifier, phone);
-    followed = await hops.hop('NSUB', start, unknown, () => 'followed by the source');
+    const enable = () => user.enableNotifications(queue);
+    const notifier = await hops.hop('NKEY', 'notifications enabled', enable, commandTrouble);
+    const follow = () => subscribed(hops, tools, server, queue, notifier, phone);
+    followed = await hops.hop('NSUB', 'followed by the source', follow);
     await send(hops, user, queue, followed.watch);
     await followed.trail?.follow(hops);
   } finally {
@@ -67,8 +62,6 @@ export async function journey(
     user.close();
   }
 }
-
-const unknown = (): Trouble => ({ detail: 'failed', fix: 'see the log of the subscriber' });
 
 async function subscribed(
   hops: Hops,
@@ -131,6 +124,7 @@ function followForPhone(
   phone: Device,
 ): Followed {
   const result = registry.subscribe(phone, { server, notifierId: notifier.id }, notifier.key);
+  wipe(notifier.key.raw, notifier.secret);
   if ('refused' in result) throw new HopTrouble(...REFUSALS[result.refused]);
   const { subscription } = result;
   const watch = sink.watch(subscription.ref);
@@ -147,12 +141,7 @@ function followForPhone(
 
 async function send(hops: Hops, user: SmpUser, { senderId }: OwnQueue, watch: QueueWatch): Promise<void> {
   const before = watch.signals;
-  await hops.hop(
-    'SEND',
-    () => user.send(senderId, BODY),
-    commandTrouble,
-    () => 'message taken',
-  );
+  await hops.hop('SEND', 'message taken', () => user.send(senderId, BODY), commandTrouble);
   const arrives = async (): Promise<void> => {
     if (await watch.until(() => watch.signals > before, hops.atMost(SIGNAL_MS))) return;
     throw new HopTrouble(
@@ -160,7 +149,7 @@ async function send(hops: Hops, user: SmpUser, { senderId }: OwnQueue, watch: Qu
       'the server took the message and told nobody: notifications may be off there; else a connection is dead, which a canary (smp.canaries) finds and mends',
     );
   };
-  await hops.hop('NMSG', arrives, unknown, () => 'the signal arrived');
+  await hops.hop('NMSG', 'the signal arrived', arrives);
 }
 
 /** On the connection that is there, or a new one where it is gone. */

@@ -22,15 +22,15 @@ const FIXES: Partial<Record<NtfConnectionError['reason'], string>> = {
     'it takes no phones until a gateway is reached (see above), or while too many connections are open (limits.connections)',
 };
 
-/** One finding. Never rejects. */
+/** Tells one finding. */
 export async function checkListener(hops: Hops, listener: ListenerToCheck): Promise<void> {
   const run = async (): Promise<number> => {
     const version = await inTime(hops.clock, hops.atMost(CHECK_MS), ping(hops, listener));
     if (version === undefined) throw new HopTrouble('no answer in time', 'the process may be overloaded');
     return version;
   };
-  const detail = (version: number): string => `answers on this machine, NTF version ${version}`;
-  await hops.hop(`listener ${listener.name}`, run, explain, detail).catch((error: unknown) => {
+  const seen = (version: number): string => `answers on this machine, NTF version ${version}`;
+  await hops.hop(`listener ${listener.name}`, seen, run, explain).catch((error: unknown) => {
     if (!(error instanceof Stopped)) throw error;
   });
 }

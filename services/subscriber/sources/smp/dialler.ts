@@ -1,15 +1,13 @@
 /**
  * When one server is dialled, and at which of its hosts (design §3). A server that completed an SMP handshake
  * before is tried for ever with jittered back-off; one that never did, hourly for a day: its address may have been
- * made up by a client.
+ * made up by a client. What our own proxy or network fails at is not held against it.
  */
 import { Backoff } from '../../../../shared/run/backoff.js';
 import type { Clock, Timer } from '../../../../shared/run/clock.js';
-import { SocksError } from '../../../../shared/run/socks5.js';
-import { ForbiddenAddressError } from './address-guard.js';
-import { type Connect, HandshakeError, type Link } from './connector.js';
+import type { Connect, Link } from './connector.js';
+import { type DialFailure, failureOf } from './dial-outcome.js';
 import type { Gate } from './gate.js';
-import { IdentityError } from './identity.js';
 import type { SmpMetrics } from './metrics.js';
 import { isOnion, type Server } from './servers.js';
 
@@ -22,6 +20,8 @@ const BACKOFF_MAX_MS = 60_000;
 const STABLE_MS = 60_000;
 const STRANGER_RETRY_MS = 3_600_000;
 const STRANGER_LIFE_MS = 24 * 3_600_000;
+/** How long a server that was never reached is tried as soon as one that was, if our own network seems to be away. */
+const OFFLINE_BELIEVED_MS = 10 * 60_000;
 
 export interface DiallerShared {
   readonly clock: Clock;
@@ -51,8 +51,10 @@ export class Dialler {
   private queued: (() => void) | undefined;
   private failures = 0;
   private connectedAt: number | undefined;
-  /** When a server without a handshake was first tried; undefined again once it was given up. */
+  /** When a server without a handshake first failed; undefined again once it was given up. */
   private strangerSince: number | undefined;
+  /** When our own network first seemed to be why; also undefined again then. */
+  private offlineSince: number | undefined;
 
   constructor(server: Server, shared: DiallerShared, events: DiallerEvents) {
     this.server = server;
@@ -101,7 +103,6 @@ export class Dialler {
   }
 
   private queue(): void {
-    this.strangerSince ??= this.shared.clock.monotonic();
     this.queued = () => {
       this.queued = undefined;
       this.dial(() => this.shared.gate.leave());
@@ -165,20 +166,32 @@ export class Dialler {
 
   private failed(error: unknown, timedOut: boolean): void {
     this.attempt = undefined;
-    const outcome = timedOut ? 'timeout' : outcomeOf(error);
+    const outcome = timedOut ? 'timeout' : failureOf(error);
     if (outcome !== 'proxy') this.failures++;
     this.shared.metrics.smp_connects_total.inc({ outcome });
-    // A proxy that is away says nothing about a server.
-    if (this.known || outcome === 'proxy') this.plan(this.backoff.next());
+    if (this.known || this.saysNothing(outcome)) this.plan(this.backoff.next());
     else this.planStranger();
-    this.events.failed(error instanceof ForbiddenAddressError);
+    this.events.failed(outcome === 'forbidden');
+  }
+
+  /**
+   * Whether the failure was ours: our proxy, or our network. That it is our network is believed only for a while, for
+   * a made-up address, or a name whose resolver is hostile, can look the same.
+   */
+  private saysNothing(outcome: DialFailure): boolean {
+    if (outcome !== 'offline') return outcome === 'proxy';
+    const nowMs = this.shared.clock.monotonic();
+    this.offlineSince ??= nowMs;
+    return nowMs - this.offlineSince < OFFLINE_BELIEVED_MS;
   }
 
   private planStranger(): void {
-    const tried = this.shared.clock.monotonic() - (this.strangerSince ?? 0);
-    if (tried < STRANGER_LIFE_MS) this.plan(STRANGER_RETRY_MS);
+    const nowMs = this.shared.clock.monotonic();
+    this.strangerSince ??= nowMs;
+    if (nowMs - this.strangerSince < STRANGER_LIFE_MS) this.plan(STRANGER_RETRY_MS);
     else {
       this.strangerSince = undefined; // a new queue there starts a new day
+      this.offlineSince = undefined;
       this.shared.metrics.smp_given_up_total.inc();
     }
   }
@@ -188,11 +201,4 @@ export class Dialler {
 export function usableHosts(hosts: readonly string[], reachesOnion: boolean): string[] {
   const open = hosts.filter((host) => !isOnion(host));
   return reachesOnion || open.length === 0 ? [...open, ...hosts.filter(isOnion)] : open;
-}
-
-function outcomeOf(error: unknown): 'forbidden' | 'identity' | 'proxy' | 'handshake' | 'unreachable' {
-  if (error instanceof ForbiddenAddressError) return 'forbidden';
-  if (error instanceof IdentityError) return 'identity';
-  if (error instanceof SocksError && error.code !== 'target') return 'proxy';
-  return error instanceof HandshakeError ? 'handshake' : 'unreachable';
 }

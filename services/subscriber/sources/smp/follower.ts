@@ -2,12 +2,12 @@
  * Follows all queues of one server: subscribes what is not subscribed, and brings every live subscription back
  * after a loss without anybody's action. Decides lists and statuses; `Session` speaks, `Dialler` connects.
  */
-import type { Timer } from '../../../../shared/run/clock.js';
 import type { FollowStatus, SourceSink } from '../source.js';
 import { Associations, type AssociationsShared, type ServiceContents } from './associations.js';
 import type { Link } from './connector.js';
 import { Dialler, type DiallerShared } from './dialler.js';
 import { Drain } from './drain.js';
+import { Linger } from './linger.js';
 import { ListTimers } from './list-timers.js';
 import { FLAG, type QueueTable } from './queues.js';
 import { LIST, LISTS, RowLists } from './row-lists.js';
@@ -19,8 +19,6 @@ import type { Turns } from './turns.js';
 
 /** Rows that move from list to list in one turn of the event loop. */
 const ROWS_A_TURN = 2_048;
-/** How long a connection without queues is kept, for a client that replaces its subscription. */
-const LINGER_MS = 60_000;
 
 /** What all followers of a source share. */
 export interface FollowerShared extends DiallerShared, AssociationsShared, RowsShared {
@@ -46,7 +44,7 @@ export class Follower implements SessionEvents {
   private readonly rows: Rows;
   /** Lists whose rows are going back to `todo`, a piece a turn. */
   private readonly returning = new Set<number>();
-  private linger: Timer | undefined;
+  private readonly linger: Linger;
   private session: Session | undefined;
   /** Whether NSUBS subscribed the queues in list `service`; else each is asked for by itself. */
   private covered = false;
@@ -63,26 +61,23 @@ export class Follower implements SessionEvents {
       shared.turns.request(this.returnNext);
     });
     this.rows = new Rows(server.number, shared, this.lists, this.associations, this.timers);
+    this.linger = new Linger(shared.clock);
     this.dialler = new Dialler(server, shared, {
       connected: (link) => this.onConnected(link),
       failed: (forbidden) => this.onFailed(forbidden),
     });
   }
 
-  get connected(): boolean {
-    return this.session !== undefined;
-  }
-
-  /** Whether the connection is there or will be tried, so that one more queue costs no new one. */
+  /** Whether it has been reached, or will be tried: one more queue brings in no server that nobody knew. */
   get keptUp(): boolean {
     const dialsNext = this.lists.size(LIST.todo) > 0; // in the next turn of the event loop
-    return this.connected || this.dialler.trying || this.returning.size > 0 || dialsNext;
+    return this.dialler.known || this.dialler.trying || this.returning.size > 0 || dialsNext;
   }
 
   /** Follows a new entry. Reports nothing before the next turn of the event loop. */
   add(row: number): void {
     this.size++;
-    this.linger?.cancel();
+    this.linger.cancel();
     this.lists.put(row, LIST.todo);
     this.shared.turns.request(this.subscribeNext);
   }
@@ -93,9 +88,10 @@ export class Follower implements SessionEvents {
     this.associations.set(row, false);
     queues.forget(row);
     // An answer that is still to come must not reach another entry in the same row: it waits for that answer.
-    if (this.connected && queues.listOf(row) === LIST.flight) queues.set(row, FLAG.abandoned, true);
+    if (this.session && queues.listOf(row) === LIST.flight) queues.set(row, FLAG.abandoned, true);
     else this.lists.release(row);
-    if (--this.size === 0) this.emptied();
+    this.size--;
+    this.leaveIfIdle();
   }
 
   /** Follows a predecessor's entry once `begin` is called; until then nothing is reported. */
@@ -109,7 +105,7 @@ export class Follower implements SessionEvents {
   /** Subscribes what was restored, or goes on after a hold. */
   begin(): void {
     if (this.session) this.shared.turns.request(this.subscribeNext);
-    else if (this.lists.size(LIST.todo) + this.lists.size(LIST.service) > 0) this.dialler.start();
+    else if (this.isWanted) this.dialler.start();
   }
 
   /** Begins no connection; one that is under way is given up. See `FollowerShared.isHeld`. */
@@ -156,10 +152,11 @@ export class Follower implements SessionEvents {
     this.closed('canary');
   }
 
-  /** Closes the connection; nothing is reported afterwards. */
+  /** Closes the connection; nothing is reported afterwards, until something is followed again. */
   stop(): void {
-    this.linger?.cancel();
+    this.linger.cancel();
     this.timers.cancel();
+    this.returning.clear();
     this.shared.turns.drop(this.subscribeNext);
     this.shared.turns.drop(this.returnNext);
     this.dialler.stop();
@@ -259,7 +256,8 @@ export class Follower implements SessionEvents {
       if (list === LIST.active && this.session) this.checkEach();
     }
     if (this.session) this.shared.turns.request(this.subscribeNext);
-    else if (this.size > 0 && !this.shared.isHeld()) this.dialler.lost();
+    else if (this.isWanted && !this.shared.isHeld()) this.dialler.lost();
+    this.leaveIfIdle();
     return false;
   };
 
@@ -331,6 +329,7 @@ export class Follower implements SessionEvents {
 
   answered(row: number, answer: Answer): void {
     if (!this.rows.answered(row, answer)) this.leaveService();
+    this.leaveIfIdle();
   }
 
   notified(notifierId: Uint8Array, nonce: Uint8Array, metadata: Uint8Array): void {
@@ -339,24 +338,32 @@ export class Follower implements SessionEvents {
 
   ended(notifierId: Uint8Array): void {
     this.rows.ended(notifierId);
+    this.leaveIfIdle();
   }
 
   deleted(notifierId: Uint8Array): void {
     this.rows.deleted(notifierId);
+    this.leaveIfIdle();
   }
 
   mirror(row: number, status: FollowStatus): void {
     this.rows.mirror(row, status);
+    this.leaveIfIdle();
   }
 
-  /** No queues are left: the end, a little later where a known server's connection may serve the next one. */
-  private emptied(): void {
+  /** Whether a connection is of use to any queue: not to those that ended for good. */
+  private get isWanted(): boolean {
+    return this.size > this.lists.size(LIST.final);
+  }
+
+  /** No connection, and no attempt at one, that no queue needs; where no queue is left, the end. */
+  private leaveIfIdle(): void {
+    if (this.isWanted) return;
     const end = (): void => {
       this.stop();
-      this.shared.ended(this);
+      if (this.size === 0) this.shared.ended(this);
     };
-    const lingers = this.dialler.known && this.server.unit === SHARED;
-    if (lingers) this.linger = this.shared.clock.after(LINGER_MS, end);
+    if (this.size > 0 || (this.dialler.known && this.server.unit === SHARED)) this.linger.begin(end);
     else end();
   }
 }

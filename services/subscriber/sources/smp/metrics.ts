@@ -13,7 +13,9 @@ export const smpMetrics = {
   smp_connects_total: {
     kind: 'counter',
     help: 'Attempts to connect, by how they ended.',
-    labels: { outcome: ['ok', 'unreachable', 'forbidden', 'identity', 'proxy', 'handshake', 'timeout'] },
+    labels: {
+      outcome: ['ok', 'unreachable', 'offline', 'forbidden', 'identity', 'proxy', 'handshake', 'timeout'],
+    },
   },
   smp_disconnects_total: {
     kind: 'counter',

@@ -343,6 +343,7 @@ export class SmpSource implements Source<SmpQueue, NotifierKey> {
   }
 
   private ended(follower: Follower): void {
+    if (this.followers.get(follower.server) !== follower) return; // it has been told already
     this.followers.delete(follower.server);
     if (follower.server.spellings === 0) this.servers.remove(follower.server);
     this.count();

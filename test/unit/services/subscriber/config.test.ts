@@ -71,5 +71,30 @@ describe('a listener', () => {
   });
 });
 
+describe('canaries', () => {
+  const at = (host: string) => `smp://${'A'.repeat(43)}=@${host}`;
+  const problems = (smp: object) =>
+    subscriberConfigSchema
+      .safeParse({ identity_key: 'identity.key', smp, gateways: [gateway], listeners: [listener] })
+      .error?.issues.map((issue) => issue.path.join('.'));
+
+  test('are named by the addresses of their servers, several hosts and a port too', () => {
+    const canaries = [at('smp.example'), at('smp.example,b.onion:5224')];
+    assert.equal(problems({ canaries, canary_minutes: 1 }), undefined);
+  });
+
+  const wrong: [string, object][] = [
+    ['smp.canaries.0', { canaries: ['smp.example'] }],
+    ['smp.canaries.0', { canaries: ['smp://AAAA@smp.example'] }],
+    ['smp.canaries.0', { canaries: [`ntf://${'A'.repeat(43)}=@smp.example`] }],
+    ['smp.canaries', { canaries: [at('smp.example'), at('smp.example')] }],
+    ['smp.canaries', { canaries: Array.from({ length: 33 }, (_, n) => at(`smp${n}.example`)) }],
+    ['smp.canary_minutes', { canary_minutes: 0 }],
+  ];
+  for (const [path, smp] of wrong) {
+    test(`refused: ${JSON.stringify(smp).slice(0, 60)}`, () => assert.deepEqual(problems(smp), [path]));
+  }
+});
+
 const prefixed = (prefix: string, values: Readonly<Record<string, string>>) =>
   Object.fromEntries(Object.entries(values).map(([key, value]) => [prefix + key.toUpperCase(), value]));

@@ -1,10 +1,14 @@
 import assert from 'node:assert/strict';
 import { generateKeyPairSync } from 'node:crypto';
-import { chmodSync, mkdtempSync, rmSync, statSync } from 'node:fs';
+import { chmodSync, linkSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, describe, test } from 'node:test';
-import { createIdentityKey, readIdentityKey } from '../../../../shared/crypto/identity-key.js';
+import {
+  createIdentityKey,
+  readIdentityKey,
+  replaceIdentityKey,
+} from '../../../../shared/crypto/identity-key.js';
 import { toPem } from '../../../../shared/crypto/x509.js';
 import { concat } from '../../../../shared/encoding/bytes.js';
 import { SecretFileError, writeSecretFile } from '../../../../shared/run/files.js';
@@ -21,6 +25,19 @@ describe('identity keys', () => {
     const { publicKey, privateKey } = readIdentityKey(native, file);
     const signature = native.ed25519Sign(privateKey, publicKey);
     assert.equal(native.ed25519Verify(publicKey, publicKey, signature), true);
+  });
+
+  test('replaced, the old one is overwritten, whoever else has its file open or linked', () => {
+    createIdentityKey(file);
+    const old = readIdentityKey(native, file);
+    const kept = join(folder, 'kept.key');
+    linkSync(file, kept);
+    replaceIdentityKey(file);
+    assert.notDeepEqual(readIdentityKey(native, file).publicKey, old.publicKey);
+    assert.equal(statSync(file).mode & 0o777, 0o600);
+    assert.ok(readFileSync(kept).every((byte) => byte === 0));
+    assert.deepEqual(readdirSync(folder).sort(), ['identity.key', 'kept.key']);
+    assert.throws(() => replaceIdentityKey(join(folder, 'none.key')));
   });
 
   test('the seed in the file is the key', () => {

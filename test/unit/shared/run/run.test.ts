@@ -53,6 +53,23 @@ test('a log line carries allowed fields only', () => {
   assert.deepEqual(rest, { service: 'test', port: 5, code: 'x', msg: 'started' });
 });
 
+test('text for people is one short line each, from the level that was asked for', () => {
+  const lines: string[] = [];
+  const sink = { write: (line: string) => void lines.push(line) };
+  const log = createLog({ service: 'test', level: 'warn', json: false, sink });
+  log.debug('unseen');
+  log.info('unseen');
+  log.warn('odd', { file: `a\nERROR forged\u001b[31m${'x'.repeat(1_000)}`, count: 2 });
+  log.error('broken', { name: 'größer – ok' });
+  assert.equal(lines.length, 2);
+  assert.match(
+    lines[0]!,
+    /^\d{4}-\d\d-\d\dT[\d:.]+Z WARN {2}test: odd file=a\?ERROR forged\?\[31mx+ count=2\n$/,
+  );
+  assert.ok(lines[0]!.length < 400);
+  assert.match(lines[1]!, / ERROR test: broken name=größer – ok\n$/);
+});
+
 test('virtual time runs timers in order, lets promises settle, and the wall clock may jump', async () => {
   const clock = new VirtualClock(1_000);
   const seen: string[] = [];

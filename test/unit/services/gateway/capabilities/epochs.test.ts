@@ -1,5 +1,14 @@
 import assert from 'node:assert/strict';
-import { chmodSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs';
+import {
+  chmodSync,
+  linkSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, before, beforeEach, describe, test } from 'node:test';
@@ -33,8 +42,8 @@ afterEach(() => {
   rmSync(folder, { recursive: true });
 });
 
-function start(): Epochs {
-  const epochs = new Epochs({ crypto, clock, log: silentLog, folder: new KeyFolder(folder, 'epoch root') });
+function start(path = folder): Epochs {
+  const epochs = new Epochs({ crypto, clock, log: silentLog, folder: new KeyFolder(path, 'epoch root') });
   open.push(epochs);
   return epochs;
 }
@@ -67,6 +76,8 @@ describe('epochs', () => {
     const epochs = start();
     const first = epochs.current();
     const [name] = readdirSync(folder);
+    const other = join(folder, 'another name');
+    linkSync(join(folder, name!), other);
     clock.jump(53 * DAY);
     await clock.advance(HOUR / 2);
     clock.jump(-53 * DAY);
@@ -75,6 +86,7 @@ describe('epochs', () => {
     clock.jump(53 * DAY);
     await clock.advance(HOUR + 120_000);
     assert.ok(!readdirSync(folder).includes(name!));
+    assert.ok(readFileSync(other).every((byte) => byte === 0));
     assert.ok(
       first.capabilityKey.every((byte) => byte === 0),
       'also in memory',
@@ -91,18 +103,21 @@ describe('epochs', () => {
   });
 
   test('another process opens with the same keys, also those made after it started', async () => {
-    const a = start();
-    const b = start();
+    const [a, b, c, d] = [start(), start(), start(), start()];
     const epoch = a.current();
-    clock.jump(0);
-    await clock.advance(6000);
     sameKeys(epoch, b.find(epoch.keyId));
-    sameKeys(epoch, b.current());
+    sameKeys(epoch, c.current());
+    sameKeys(epoch, d.ofSlot(slotOf(seconds(clock)))[0]);
   });
 
   test('two that began in the same slot both open, and all choose one', async () => {
-    const [a, b] = [start(), start()];
-    const mine = [a.current(), b.current()];
+    // Both before either could see the other's.
+    const elsewhere = mkdtempSync(join(tmpdir(), 'porchlight-epochs-'));
+    const [a, other] = [start(), start(elsewhere)];
+    const mine = [a.current(), other.current()];
+    for (const name of readdirSync(elsewhere)) renameSync(join(elsewhere, name), join(folder, name));
+    rmSync(elsewhere, { recursive: true });
+    const b = start();
     await clock.advance(61_000);
     assert.deepEqual(a.current().keyId, b.current().keyId);
     for (const epoch of mine) for (const epochs of [a, b]) sameKeys(epoch, epochs.find(epoch.keyId));
@@ -132,14 +147,13 @@ describe('epochs', () => {
 
   test('a folder that others may look into refuses the start', () => {
     chmodSync(folder, 0o750);
-    assert.throws(start, (e) => e instanceof SecretFileError && /mode 750 .*chmod 700/.test(e.message));
+    assert.throws(
+      () => start(),
+      (e) => e instanceof SecretFileError && /mode 750 .*chmod 700/.test(e.message),
+    );
   });
 
-  test('ids that nobody knows do not read the folder each time', async () => {
-    const epochs = start();
-    const other = start().current();
-    assert.equal(epochs.find(other.keyId), undefined, 'just read');
-    await clock.advance(5001);
-    sameKeys(other, epochs.find(other.keyId));
+  test('a made-up id is looked for and not found', () => {
+    assert.equal(start().find(new Uint8Array(4).fill(7)), undefined);
   });
 });

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
+import { ONION_BLOCK, PROXY_BLOCK } from '../../../../../services/gateway/limits/addresses.js';
 import { addressBlock } from '../../../../../shared/run/address-block.js';
 import { VirtualClock } from '../../../../../shared/run/clock.js';
 import { addressesFor } from '../../../../support/admission.js';
@@ -51,5 +52,58 @@ describe('addresses', () => {
     assert.equal(addresses.blockedSeconds('a'), 0);
     for (let i = 0; i < 9; i++) addresses.failed('loopback');
     assert.equal(addresses.blockedSeconds('loopback'), 0);
+  });
+});
+
+describe('pools and rates', () => {
+  const clock = new VirtualClock();
+
+  test('what comes through Tor has a share of its own', () => {
+    const addresses = addressesFor({ clock, connections: 4, connectionsPerAddress: 2, onionConnections: 3 });
+    assert.deepEqual(
+      [1, 2, 3, 4].map(() => addresses.enter(ONION_BLOCK)),
+      [true, true, true, false],
+    );
+    assert.ok(addresses.enter('a'));
+  });
+
+  test('connections that come and go are so many a second', async () => {
+    const addresses = addressesFor({ clock, connectionsPerAddress: 5 });
+    const come = (block: string): boolean => {
+      const isIn = addresses.enter(block);
+      if (isIn) addresses.leave(block);
+      return isIn;
+    };
+    let n = 0;
+    while (come('a')) n++;
+    assert.equal(n, 10);
+    assert.ok(come('b'));
+    await clock.advance(1_000);
+    n = 0;
+    while (come('a')) n++;
+    assert.equal(n, 10);
+    for (let i = 0; i < 1_000; i++) assert.ok(come('loopback') && come(PROXY_BLOCK));
+  });
+
+  test('requests under way of a block behind a proxy are as many as it could have connections', () => {
+    const addresses = addressesFor({ clock, connectionsPerAddress: 2 });
+    assert.deepEqual(
+      [1, 2, 3].map(() => addresses.begin('a')),
+      [true, true, false],
+    );
+    assert.ok(addresses.begin('b'));
+    addresses.end('a');
+    assert.ok(addresses.begin('a'));
+  });
+
+  test('what is remembered of blocks is bounded', () => {
+    const addresses = addressesFor({ clock });
+    for (let n = 0; n < 50_000; n++) {
+      addresses.failed(`${n}`);
+      addresses.newcomer(`${n}`);
+      if (addresses.enter(`${n}`)) addresses.leave(`${n}`);
+    }
+    assert.equal(addresses.size, 30_000);
+    assert.equal(addresses.connections, 0);
   });
 });

@@ -63,6 +63,15 @@ test('a connection that is away is not made anew: that is what its follower does
   assert.equal(rig.canary.state, 'ok');
 });
 
+test('nor one that is lost while its message is under way', async () => {
+  const rig = await singing();
+  rig.tells = false;
+  for (const { sent } = rig; rig.sent === sent; ) await rig.clock.advance(1_000);
+  rig.report('inactive');
+  await rig.clock.advance(MINUTE);
+  assert.deepEqual([rig.canary.state, rig.reconnects], ['silent', 0]);
+});
+
 test('a signal after its time does not count for the next message', async () => {
   const rig = await singing();
   rig.tells = false;
@@ -121,4 +130,15 @@ test('close deletes the queue and leaves no timer', async () => {
     await rig.clock.advance(0);
     assert.deepEqual([rig.queues.size, rig.following, rig.openUsers, rig.clock.pending], [0, 0, 0, 0]);
   }
+});
+
+test('a server that does not answer delays the end by no more than two seconds', async () => {
+  const rig = await singing();
+  rig.keeps = true;
+  let ended = false;
+  void rig.canary.close().then(() => {
+    ended = true;
+  });
+  await rig.clock.advance(2_000);
+  assert.deepEqual([ended, rig.following, rig.openUsers, rig.clock.pending], [true, 0, 0, 0]);
 });

@@ -24,10 +24,10 @@ async function watched() {
 test('a signal passes one milestone after the other', async () => {
   const { rig, device, heard } = await watched();
   rig.signal(device, 7);
-  assert.deepEqual(heard, ['received', 'queued', 'sealed']);
+  assert.deepEqual(heard, ['received', 'queued', 'sealed', 'sent']);
   rig.link.sent[0]!.answer(ACCEPTED);
   await rig.clock.advance(0);
-  assert.deepEqual(heard.slice(3), ['accepted']);
+  assert.deepEqual(heard.slice(4), ['accepted']);
 });
 
 test('signals of other queues, and old ones that ride along as filler, pass unheard', async () => {
@@ -53,12 +53,12 @@ test('what stops a signal is named, and it goes on where it can', async () => {
   rig.link.setAvailable(false);
   rig.link.sent[0]!.answer(UNAVAILABLE);
   await rig.clock.advance(0);
-  assert.deepEqual(heard, ['sealed', 'stopped unavailable', 'stopped gateway-away']);
+  assert.deepEqual(heard, ['sealed', 'sent', 'stopped unavailable', 'stopped gateway-away']);
   heard.length = 0;
   rig.link.rule = () => ACCEPTED;
   rig.link.setAvailable(true);
   await rig.clock.advance(SECOND);
-  assert.deepEqual(heard, ['sealed', 'accepted']);
+  assert.deepEqual(heard, ['sealed', 'sent', 'accepted']);
 });
 
 test('a signal that comes while a push is in flight is told by the next one', async () => {
@@ -68,7 +68,7 @@ test('a signal that comes while a push is in flight is told by the next one', as
   assert.deepEqual(heard, ['received', 'queued']);
   rig.link.sent[0]!.answer(ACCEPTED);
   await rig.clock.advance(0);
-  assert.deepEqual(heard.slice(2), ['sealed']);
+  assert.deepEqual(heard.slice(2), ['sealed', 'sent']);
 });
 
 test('a watch that was called off hears nothing; there are only so many, and one a queue', async () => {
