@@ -2,6 +2,7 @@
 import { processMetrics } from '../../shared/run/process-metrics.js';
 import type { Judge, StatusDescription } from '../../shared/run/status/description.js';
 import { clientMetrics } from './clients/metrics.js';
+import { handOverMetrics } from './handover/metrics.js';
 import { linkMetrics } from './outbound/metrics.js';
 import { probeMetrics } from './probe/metrics.js';
 import { registryMetrics } from './registry/metrics.js';
@@ -12,6 +13,7 @@ import { wakeMetrics } from './wake/metrics.js';
 export const SUBSCRIBER_TABLES = {
   ...smpMetrics,
   ...probeMetrics,
+  ...handOverMetrics,
   ...clientMetrics,
   ...registryMetrics,
   ...wakeMetrics,
