@@ -4,10 +4,17 @@ import { SecretFileError } from '../../shared/run/files.js';
 import { HandOverError } from '../../shared/run/hand-over-error.js';
 import { UsageError } from '../../shared/run/usage-error.js';
 
-const CODES: Readonly<Record<string, string>> = {
+const SOCKET_CODES: Readonly<Record<string, string>> = {
   EADDRINUSE: 'the address is in use by another process',
   EACCES: 'not permitted; ports below 1024 need a privilege',
   EADDRNOTAVAIL: 'this machine does not have that address',
+};
+
+const FILE_CODES: Readonly<Record<string, string>> = {
+  EACCES: 'not permitted; run this as the user that owns it',
+  EPERM: 'not permitted; run this as the user that owns it',
+  EROFS: 'read-only here; choose another folder',
+  ENOSPC: 'the disk is full',
 };
 
 /** Prints the failure and sets the exit status: 2 for what the user gave, 1 for everything else. */
@@ -23,13 +30,14 @@ export function reportFailure(error: unknown): void {
     say(`cannot take over: ${error.reason}; the subscriber that runs serves on`);
     process.exitCode = 1;
   } else {
-    const { code, port } = error as { code?: string; port?: number };
-    const known = code === undefined ? undefined : CODES[code];
-    say(
-      known
-        ? `${known}${port === undefined ? '' : ` (port ${port})`}`
-        : String((error as Error)?.stack ?? error),
-    );
+    say(systemProblem(error as NodeJS.ErrnoException) ?? String((error as Error)?.stack ?? error));
     process.exitCode = 1;
   }
+}
+
+/** What the system refused, in words; undefined where that says too little. */
+function systemProblem(error: NodeJS.ErrnoException & { readonly port?: number }): string | undefined {
+  const { code = '', path, port } = error;
+  if (path !== undefined) return FILE_CODES[code] && `${path}: ${FILE_CODES[code]}`;
+  return SOCKET_CODES[code] && `${SOCKET_CODES[code]}${port === undefined ? '' : ` (port ${port})`}`;
 }

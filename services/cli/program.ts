@@ -57,6 +57,10 @@ init
     'Apple .p8 key file, or the folder it is in (default: the one here); copied with mode 0600',
   )
   .option('--apns-key-id <id>', 'id of that key (default: from its name AuthKey_ID.p8)')
+  .option(
+    '--simulator <folder>',
+    'for trying: that of "porchlight simulate apns", which takes Apple\'s place',
+  )
   .action(async (options) => (await import('./commands/init.js')).initGateway(options));
 init
   .command('subscriber')

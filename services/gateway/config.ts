@@ -4,6 +4,8 @@ import { PROFILES } from '../../shared/relay/constants.js';
 import { ENVIRONMENTS } from '../../shared/relay/identity.js';
 import { MAX_APPS } from '../../shared/relay/statement.js';
 import {
+  appleIdField,
+  bundleIdField,
   fileField,
   limitField,
   listenField,
@@ -20,20 +22,18 @@ const network = z
   .string()
   .refine((text) => parseNetwork(text) !== undefined, 'expected an address or a network such as 10.0.0.0/8');
 
-const appleId = z.string().regex(/^[A-Z0-9]{10}$/, 'expected 10 of A-Z and 0-9');
-
 /** A provider key of Apple's, as downloaded from the developer account. */
 const key = z.strictObject({
   name: nameField,
   /** The .p8 file, mode 0600. */
   file: fileField,
-  key_id: appleId,
-  team_id: appleId,
+  key_id: appleIdField,
+  team_id: appleIdField,
 });
 
 const app = z.strictObject({
   /** Bundle id. */
-  topic: z.string().regex(/^[A-Za-z0-9.-]{1,155}$/, 'expected a bundle id such as chat.example.app'),
+  topic: bundleIdField,
   environments: z.array(z.enum(ENVIRONMENTS)).min(1).default(['production', 'sandbox']),
   /** Name of one of the keys. */
   key: nameField,

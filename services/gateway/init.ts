@@ -6,6 +6,8 @@ import { createIdentityKey, readIdentityKey } from '../../shared/crypto/identity
 import { loadCrypto } from '../../shared/crypto/load.js';
 import { createServerCertificate, toPem } from '../../shared/crypto/x509.js';
 import { formatGatewayAddress, gatewayFingerprint } from '../../shared/relay/identity.js';
+import { checkAnswer } from '../../shared/run/answers.js';
+import { appleIdField, bundleIdField, hostField } from '../../shared/run/config-fields.js';
 import { writeSecretFile } from '../../shared/run/files.js';
 import { newFolder, writePublic } from '../../shared/run/new-folder.js';
 import { toml, unless } from '../../shared/run/toml.js';
@@ -26,6 +28,8 @@ export interface GatewayExtras {
   readonly listenHost?: string;
   readonly observePort?: number;
   readonly test?: { readonly url: string; readonly caFile: string };
+  /** Every hop in the log, as JSON; so unless set where there is a test environment. */
+  readonly verbose?: boolean;
 }
 
 /** Name of the configuration in the folder. */
@@ -34,7 +38,7 @@ export const GATEWAY_FILE = 'gateway.toml';
 /** Writes the folder and returns the gateway's address. Throws `UsageError`. */
 export async function makeGateway(options: GatewayInit, extras: GatewayExtras = {}): Promise<string> {
   const { port } = options;
-  if (options.apnsKey !== undefined) checkAppleKey(options.apnsKey);
+  checkAnswers(options);
   const folder = newFolder(options.dir, GATEWAY_FILE);
   const crypto = await loadCrypto();
 
@@ -55,6 +59,14 @@ export async function makeGateway(options: GatewayInit, extras: GatewayExtras = 
   });
 }
 
+function checkAnswers({ host, topic, team, apnsKeyId, apnsKey }: GatewayInit): void {
+  checkAnswer('--host', hostField, host);
+  checkAnswer('--topic', bundleIdField, topic);
+  checkAnswer('--team', appleIdField, team);
+  checkAnswer('--apns-key-id', appleIdField, apnsKeyId);
+  if (apnsKey !== undefined) checkAppleKey(apnsKey);
+}
+
 function checkAppleKey(file: string): void {
   try {
     if (createPublicKey(readFileSync(file)).asymmetricKeyDetails?.namedCurve === 'prime256v1') return;
@@ -66,6 +78,7 @@ function checkAppleKey(file: string): void {
 
 function template(folder: string, options: GatewayInit, port: number, extras: GatewayExtras): string {
   const at = (name: string) => toml(join(folder, name));
+  const verbose = extras.verbose ?? extras.test !== undefined;
   const environments = extras.test ? ['test'] : ['production', 'sandbox'];
   return `# A Porchlight gateway. Every key is also an environment variable: PORCHLIGHT_GATEWAY_LISTEN, PORCHLIGHT_GATEWAY_LIMITS_DEVICES…
 # Check it with: porchlight gateway --config ${GATEWAY_FILE} --check-config
@@ -91,8 +104,8 @@ private_key = ${at('tls.key')}
 listen = ${toml(`127.0.0.1:${extras.observePort ?? 9601}`)}
 
 [log]
-level = ${toml(extras.test ? 'debug' : 'info')}
-format = ${toml(extras.test ? 'json' : 'text')}
+level = ${toml(verbose ? 'debug' : 'info')}
+format = ${toml(verbose ? 'json' : 'text')}
 
 [control]
 # Where "porchlight explain" asks; only the user that runs the service can. By default beside the identity key.

@@ -10,6 +10,8 @@ import { smpIdentityIn } from './smp/identity.js';
 /** Ids as Apple gives them: ten characters. */
 export const SIMULATED_TEAM = 'SIMULATED0';
 export const SIMULATED_KEY = 'SIMULATED1';
+/** The one at which Apple listens beside 443. */
+export const SIMULATED_PORT = 2197;
 
 export interface ApnsFiles {
   /** The team's .p8. */

@@ -5,6 +5,8 @@ import { createIdentity, createServiceCertificate, toPem } from '../../shared/cr
 import { toBase64url } from '../../shared/encoding/base64url.js';
 import { NTF_DEFAULT_PORT } from '../../shared/ntf/constants.js';
 import { formatGatewayAddress, parseGatewayAddress } from '../../shared/relay/identity.js';
+import { checkAnswer } from '../../shared/run/answers.js';
+import { bundleIdField, hostField } from '../../shared/run/config-fields.js';
 import { writeSecretFile } from '../../shared/run/files.js';
 import { formatListen } from '../../shared/run/listen.js';
 import { newFolder, writePublic } from '../../shared/run/new-folder.js';
@@ -40,6 +42,8 @@ export function makeSubscriber(options: SubscriberInit, extras: SubscriberExtras
       '--gateway: expected porchlight-gateway://FINGERPRINT@HOST[:PORT]; without its fingerprint nobody could tell whose gateway answers',
     );
   }
+  checkAnswer('--host', hostField, options.host);
+  checkAnswer('--topic', bundleIdField, options.topic);
   const folder = newFolder(options.dir, SUBSCRIBER_FILE);
   createIdentityKey(join(folder, 'identity.key'));
   const identity = createIdentity({ algorithm: 'ed25519', commonName: options.host, now: new Date() });

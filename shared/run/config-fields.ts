@@ -1,4 +1,5 @@
 /** Pieces that the configurations of several services have in common. */
+import { isIP } from 'node:net';
 import { z } from 'zod';
 import { parseListen } from './listen.js';
 
@@ -9,6 +10,23 @@ export const listenField = z.string().transform((text, context) => {
   context.addIssue({ code: 'custom', message: 'expected HOST:PORT, for example 0.0.0.0:443 or [::]:443' });
   return z.NEVER;
 });
+
+/** A name or an address under which others reach a machine. */
+export const hostField = z
+  .string()
+  .refine(
+    (text) => isIP(text) !== 0 || (text.length <= 253 && HOST_NAME.test(text)),
+    'expected a name such as push.example.org, or an address, without a scheme or a port',
+  );
+const HOST_NAME = /^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?(\.[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?)*$/i;
+
+/** Apple's name of an app, the topic of its pushes. */
+export const bundleIdField = z
+  .string()
+  .regex(/^[A-Za-z0-9.-]{1,155}$/, 'expected a bundle id such as chat.example.app');
+
+/** Apple's ids of a team and of a key. */
+export const appleIdField = z.string().regex(/^[A-Z0-9]{10}$/, 'expected 10 of A-Z and 0-9');
 
 /**
  * Path of a file, or `credential:NAME`. Who puts a key itself here, for example into a variable of the environment,

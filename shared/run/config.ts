@@ -95,7 +95,9 @@ function readToml(file: string): TomlTable {
     text = readFileSync(file, 'utf8');
   } catch (error) {
     const missing = (error as NodeJS.ErrnoException).code === 'ENOENT';
-    throw new ConfigError([`${file}: ${missing ? 'no such file' : 'cannot be read'}`]);
+    throw new ConfigError([
+      `${file}: ${missing ? 'no such file; "porchlight init" makes one, --config names another' : 'cannot be read'}`,
+    ]);
   }
   try {
     return parse(text);

@@ -107,7 +107,8 @@ async function removeLeftover(path: string): Promise<void> {
     });
     probe.once('error', (error: NodeJS.ErrnoException) => resolve(error.code));
   });
-  if (state === 'alive') throw new ConfigError(['control.socket: another process listens there']);
+  if (state === 'alive')
+    throw new ConfigError(['control.socket: another process listens there; is the service running already?']);
   if (state === 'ECONNREFUSED') unlinkSync(path);
 }
 

@@ -1,7 +1,15 @@
 /** `porchlight init` asks nothing that it can find out, says what to run next, and prints what phones scan. */
 import assert from 'node:assert/strict';
-import { generateKeyPairSync } from 'node:crypto';
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { createPublicKey, generateKeyPairSync } from 'node:crypto';
+import {
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import { hostname, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
@@ -9,6 +17,7 @@ import { renderUnicodeCompact } from 'uqr';
 import { findAppleKey } from '../../services/cli/apple-key.js';
 import { publicHost } from '../../services/cli/public-host.js';
 import { shellWord } from '../../services/cli/screen.js';
+import { apnsFiles } from '../../services/simulators/files.js';
 import { parsePairing } from '../../shared/sdk/pairing.js';
 import { parseServer } from '../../shared/smp/address.js';
 import { type CliResult, runCli } from '../support/cli.js';
@@ -60,6 +69,39 @@ describe('init gateway', () => {
     assert.doesNotMatch(stdout, /--host NAME/);
   });
 
+  test('what it is given must fit, before anything is written', async () => {
+    const wrong = [
+      ['--host', 'https://push.example'],
+      ['--host', 'push.example:8443'],
+      ['--topic', 'bad topic'],
+      ['--team', 'abc'],
+      ['--apns-key-id', 'short'],
+      ['--simulator', 'none'],
+    ];
+    for (const answer of wrong) {
+      const { code, stderr } = await run('wrong', 'init', 'gateway', ...answer);
+      assert.deepEqual([code, stderr.startsWith(`porchlight: ${answer[0]}: `)], [2, true], stderr);
+    }
+    const GATEWAY = `porchlight-gateway://${'A'.repeat(43)}@push.example`;
+    const subscriber = ['init', 'subscriber', '--gateway', GATEWAY, '--host', 'home.example:443'];
+    assert.match(
+      (await run('wrong', ...subscriber)).stderr,
+      /^porchlight: --host: expected a name .* port$/m,
+    );
+    assert.deepEqual(readdirSync(join(cwd, 'wrong')), []);
+  });
+
+  test("takes the simulator in Apple's place, for trying", async () => {
+    apnsFiles(join(cwd, 'try/apple'));
+    const { code, stdout, stderr } = await run('try', 'init', 'gateway', '--simulator', 'apple');
+    assert.equal(code, 0, stderr);
+    const checked = await run('try', ...next(stdout), '--check-config');
+    assert.equal(checked.code, 0, checked.stderr);
+    assert.match(checked.stdout, /^\[listen\]\nhost = "127.0.0.1"\nport = 8443$/m);
+    assert.match(checked.stdout, /^environments = \[ "test" \]$/m);
+    assert.match(checked.stdout, /^url = "https:\/\/localhost:2197"$/m);
+  });
+
   test('does not guess between two keys, and takes no other file for one', async () => {
     appleKey('two', 'AuthKey_AAAAAAAAAA.p8');
     appleKey('two', 'AuthKey_BBBBBBBBBB.p8');
@@ -105,6 +147,15 @@ describe('init subscriber, and pair', () => {
     const again = await run('home', 'pair', ...config);
     assert.equal(again.code, 0, again.stderr);
     assert.ok(again.stdout.length > 500 && made.stdout.includes(again.stdout));
+    const file = join(cwd, 'home/porchlight-subscriber/identity.key');
+    const key = createPublicKey(readFileSync(file)).export({ format: 'jwk' }).x;
+    assert.match(again.stdout, new RegExp(`needs this one's key:\n\n  ${key}\n`));
+    renameSync(file, `${file}.away`);
+    const without = await run('home', 'pair', ...config);
+    assert.deepEqual(
+      [without.code, /ntf:/.test(without.stdout), /key:/.test(without.stdout)],
+      [0, true, false],
+    );
   });
 
   test('pair without a public address says which key is missing', async () => {

@@ -114,18 +114,20 @@ describe('link to a gateway', () => {
     assert.deepEqual(await link.push(makeFrame()), ACCEPTED);
   });
 
-  test('capabilities are exchanged, proved and renewed', async () => {
+  test('capabilities are exchanged, proved, renewed and revoked', async () => {
     const { gateway, link } = await pair();
     const { capability, deviceTag } = await link.exchange(new Uint8Array(229).fill(1));
     assert.deepEqual([capability.length, deviceTag.length], [256, 16]);
     assert.equal((await link.prove(capability, new Uint8Array(32).fill(3))).length, 256);
     assert.equal((await link.renew(capability)).length, 256);
+    await link.revoke(capability);
     assert.deepEqual(
       gateway.seen.map(({ path, body }) => [path, body.length]),
       [
         [PATHS.capabilities, 229],
         [PATHS.prove, 288],
         [PATHS.renew, 256],
+        [PATHS.revoke, 256],
       ],
     );
   });

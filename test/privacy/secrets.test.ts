@@ -6,7 +6,7 @@ import assert from 'node:assert/strict';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { request } from 'node:https';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { latin1, toHex, utf8 } from '../../shared/encoding/bytes.js';
 import { CONTENT_TYPE } from '../../shared/relay/constants.js';
@@ -19,6 +19,9 @@ import { connectClient } from '../support/world/client.js';
 import { eventuallyLater } from '../support/world/eventually.js';
 import { TestPhone } from '../support/world/phone.js';
 import { HOST, startWorld, type World } from '../support/world/world.js';
+
+/** A keyed hash, a time and a checksum. */
+const REVOKED_RECORD = 36;
 
 describe('secrets', () => {
   /** Where this process makes temporary files, so that those are searched as well. */
@@ -242,11 +245,19 @@ describe('secrets', () => {
     assert.deepEqual(secretsIn(answers.join('\n'), allSecrets()), []);
   });
 
-  test('no file: all are what they were before the first phone came', () => {
+  test('no file: all are what they were before the first phone came, but for hashes of what was revoked', () => {
     const files = serviceFiles();
+    const isRevoked = (path: string): boolean => dirname(path).endsWith('gateway/state/revoked');
     assert.deepEqual(
-      files.map(({ path, content }) => [path, toHex(native.sha256(content))]),
+      files
+        .filter(({ path }) => !isRevoked(path))
+        .map(({ path, content }) => [path, toHex(native.sha256(content))]),
       filesBefore.map(({ path, content }) => [path, toHex(native.sha256(content))]),
+    );
+    const revoked = files.filter(({ path }) => isRevoked(path));
+    assert.deepEqual(
+      revoked.map(({ mode, content }) => [mode, content.length % REVOKED_RECORD]),
+      [[0o600, 0]],
     );
     const users = new Map([...allSecrets()].filter(([name]) => !ownKeys.has(name)));
     for (const { path, content } of files) {

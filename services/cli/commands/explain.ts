@@ -1,7 +1,7 @@
 /** `porchlight explain`: what a running service holds, as kinds and counts. */
 import { readFileSync } from 'node:fs';
 import { parse } from 'smol-toml';
-import { ConfigError, loadConfig } from '../../../shared/run/config.js';
+import { loadConfig } from '../../../shared/run/config.js';
 import { controlPath } from '../../../shared/run/control.js';
 import { askControl } from '../../../shared/run/control-client.js';
 import { table } from '../../../shared/run/table.js';
@@ -31,6 +31,6 @@ function isSubscribers(file: string): boolean {
   try {
     return 'listeners' in parse(readFileSync(file, 'utf8'));
   } catch {
-    throw new ConfigError([`${file}: cannot be read`]);
+    return false;
   }
 }

@@ -1,7 +1,9 @@
 /** `porchlight init`: makes a service's folder, checks it, and says what to hand on and what to run next. */
-import { statSync } from 'node:fs';
+import { existsSync, statSync } from 'node:fs';
 import { basename, join, resolve } from 'node:path';
+import { UsageError } from '../../../shared/run/usage-error.js';
 import { GATEWAY_FILE, type GatewayInit, makeGateway } from '../../gateway/init.js';
+import { apnsFiles, SIMULATED_KEY, SIMULATED_PORT, SIMULATED_TEAM } from '../../simulators/files.js';
 import { makeSubscriber, SUBSCRIBER_FILE, type SubscriberInit } from '../../subscriber/init.js';
 import { type AppleKey, findAppleKey } from '../apple-key.js';
 import { publicHost } from '../public-host.js';
@@ -11,7 +13,12 @@ import { problemsOf } from './service.js';
 
 type Given<T extends { readonly host: string }> = Omit<T, 'host'> & { readonly host?: string };
 
-export async function initGateway(options: Given<GatewayInit>): Promise<void> {
+/** @property simulator folder of `porchlight simulate apns`, which then takes Apple's place */
+export async function initGateway(
+  options: Given<GatewayInit> & { readonly simulator?: string },
+): Promise<void> {
+  const { simulator } = options;
+  if (simulator !== undefined) return initSimulated(options, simulator);
   const key = findAppleKey(options.apnsKey, ['.', options.dir]);
   const apnsKeyId = options.apnsKeyId ?? key?.keyId;
   const host = options.host ?? publicHost();
@@ -19,9 +26,38 @@ export async function initGateway(options: Given<GatewayInit>): Promise<void> {
   const address = await makeGateway({ ...options, ...found, host });
   sayHost(options.host, host);
   if (key !== undefined) sayKey(key, options);
+  await sayGateway(address, options.dir);
+}
+
+/** For trying: a gateway whose only environment is the stand-in of Apple's service. */
+async function initSimulated(options: Given<GatewayInit>, simulator: string): Promise<void> {
+  if (!existsSync(join(simulator, 'apns.p8'))) {
+    throw new UsageError(
+      `--simulator: ${simulator} is no folder of "porchlight simulate apns"; start that first`,
+    );
+  }
+  const files = apnsFiles(simulator);
+  const address = await makeGateway(
+    {
+      ...options,
+      host: options.host ?? 'localhost',
+      team: SIMULATED_TEAM,
+      apnsKey: files.key,
+      apnsKeyId: SIMULATED_KEY,
+    },
+    {
+      listenHost: '127.0.0.1',
+      test: { url: `https://localhost:${SIMULATED_PORT}`, caFile: files.ca },
+      verbose: false,
+    },
+  );
+  await sayGateway(address, options.dir);
+}
+
+async function sayGateway(address: string, dir: string): Promise<void> {
   say("The gateway's address, for those who run subscribers:", '', `  ${address}`, '');
   printQrCode(address);
-  await sayNext('gateway', join(options.dir, GATEWAY_FILE));
+  await sayNext('gateway', join(dir, GATEWAY_FILE));
 }
 
 export async function initSubscriber(options: Given<SubscriberInit>): Promise<void> {

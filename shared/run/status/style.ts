@@ -47,7 +47,7 @@ svg{display:block;overflow:visible}
 .panel{background:var(--sheet);border:1px solid var(--line);border-radius:.75rem;padding:1.25rem 1.4rem 1.1rem}
 .panel>p{margin:.1rem 0 .6rem;color:var(--soft);font-size:.875rem}
 dl{margin:0}
-.row{display:grid;grid-template-columns:minmax(0,1fr) auto;gap:.3rem 1rem;align-items:baseline;padding:.8rem 0 .7rem;border-top:1px solid var(--line)}
+.row{display:grid;grid-template-columns:minmax(9rem,1fr) auto;gap:.3rem 1rem;align-items:baseline;padding:.8rem 0 .7rem;border-top:1px solid var(--line)}
 dt{font-size:.9375rem}
 dd{margin:0}
 .value{font-size:1.125rem;font-weight:600;text-align:right;white-space:nowrap}

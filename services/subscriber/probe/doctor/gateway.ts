@@ -36,7 +36,8 @@ const STATEMENT_FIXES: Readonly<Record<Exclude<StatementJudgement, 'accepted'>, 
 };
 
 const REFUSAL_FIXES: Partial<Record<ProblemCode, string>> = {
-  'not-listed': 'the gateway serves only subscribers that it lists; give its operator your identity',
+  'not-listed':
+    'the gateway serves only subscribers that it lists; give its operator the key that "porchlight pair" prints',
   clock: CLOCK_FIX,
   'bad-signature': `the gateway does not accept this identity's signatures; ${OPERATOR}`,
   version: 'update this subscriber, or have the gateway updated',

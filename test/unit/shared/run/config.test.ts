@@ -91,7 +91,7 @@ describe('configuration', () => {
     const missing = join(folder, 'none.toml');
     assert.deepEqual(
       problems(() => loadConfig(schema, { file: missing, env: {}, prefix: 'PORCH_' })),
-      [`${missing}: no such file`],
+      [`${missing}: no such file; "porchlight init" makes one, --config names another`],
     );
   });
 

@@ -104,7 +104,10 @@ describe('the control socket', () => {
   });
 
   test('a second process is refused', async () => {
-    await assert.rejects(start(), new ConfigError(['control.socket: another process listens there']));
+    await assert.rejects(
+      start(),
+      new ConfigError(['control.socket: another process listens there; is the service running already?']),
+    );
   });
 });
 
