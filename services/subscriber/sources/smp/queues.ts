@@ -110,10 +110,15 @@ export class QueueTable {
   /** Everything a successor needs. Arrays are views. */
   state(row: number): QueueState {
     const { algorithm, raw: key } = this.key(row);
-    const facts = { spelling: this.spelling(row), notifierId: this.notifierId(row), algorithm, key };
     return {
-      ...{ ...facts, status: this.status(row), isConfirmed: this.has(row, FLAG.confirmed) },
-      ...{ isMissed: this.has(row, FLAG.missed), isAssociated: this.has(row, FLAG.associated) },
+      spelling: this.spelling(row),
+      notifierId: this.notifierId(row),
+      algorithm,
+      key,
+      status: this.status(row),
+      isConfirmed: this.has(row, FLAG.confirmed),
+      isMissed: this.has(row, FLAG.missed),
+      isAssociated: this.has(row, FLAG.associated),
     };
   }
 

@@ -120,8 +120,13 @@ export function readQueueState(r: Reader): QueueState {
   const [status, flags] = [r.u8(), r.u8()];
   if (status >= STATUS_BYTES || flags > (CONFIRMED | MISSED | ASSOCIATED))
     throw new DecodeError('not a queue');
+  // A plain literal: there may be a million.
   return {
-    ...{ spelling, notifierId, algorithm, key, status: statusOf(status) },
+    spelling,
+    notifierId,
+    algorithm,
+    key,
+    status: statusOf(status),
     isConfirmed: (flags & CONFIRMED) !== 0,
     isMissed: (flags & MISSED) !== 0,
     isAssociated: (flags & ASSOCIATED) !== 0,
