@@ -9,9 +9,12 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, afterEach, before, describe, test } from 'node:test';
 import { Channel } from '../../services/subscriber/handover/channel.js';
+import { readEvents } from '../../services/subscriber/handover/events.js';
 import { decodeChallenge, encodeHello, FORMAT } from '../../services/subscriber/handover/frames.js';
 import { sign } from '../../services/subscriber/handover/proof.js';
+import type { KeyPair } from '../../shared/crypto/crypto.js';
 import { readIdentityKey } from '../../shared/crypto/identity-key.js';
+import { sleep, systemClock } from '../../shared/run/clock.js';
 import { writeSecretFile } from '../../shared/run/files.js';
 import { HandOverError } from '../../shared/run/hand-over-error.js';
 import { servicePem } from '../support/service-identity.js';
@@ -56,6 +59,32 @@ async function upgrade(world: World): Promise<void> {
   const before = await world.upgradeSubscriber();
   await before.replaced;
   await before.close();
+}
+
+/** A process that asks, as a successor does. */
+function connectAsSuccessor(world: World) {
+  const socket = connect(join(world.subscriberFolder, 'control.sock'));
+  socket.write('{"do":"hand-over"}\n');
+  return { socket, channel: new Channel(socket, world.clock) };
+}
+
+/** The same, challenged to prove itself. */
+async function greetAsSuccessor(world: World) {
+  const asked = connectAsSuccessor(world);
+  const successorNonce = world.crypto.randomBytes(32);
+  await asked.channel.send('hello', encodeHello({ min: 1, max: FORMAT, nonce: successorNonce.slice() }));
+  const { nonce: predecessorNonce } = decodeChallenge(await asked.channel.expect('challenge'));
+  return { ...asked, exchange: { format: FORMAT, successorNonce, predecessorNonce } };
+}
+
+/** The same, with its proof given. */
+async function asSuccessor(
+  world: World,
+  key = readIdentityKey(world.crypto, join(world.subscriberFolder, 'identity.key')),
+) {
+  const { exchange, ...asked } = await greetAsSuccessor(world);
+  await asked.channel.send('proof', sign(world.crypto, key, 'successor', exchange));
+  return asked;
 }
 
 describe('a subscriber hands over', () => {
@@ -120,6 +149,55 @@ describe('a subscriber hands over', () => {
     assert.equal(phone.pushes.length, pushes + 1);
   });
 
+  test('what still comes to the old one after the commit is told by the new one', async () => {
+    const { world, phone, accountant } = await settledWorld();
+    const [server] = world.messagingServers;
+    // The new one can't subscribe for now, so that the server goes on telling the old one.
+    server!.faults.add({ kind: 'answer', word: 'NSUB', error: { kind: 'INTERNAL' }, times: 2 });
+    const before = await world.upgradeSubscriber();
+    await accountant.send(phone, 'queue 0');
+    assert.deepEqual(await accountant.settle(world.clock), []);
+    assert.ok(phone.pushes.at(-1)?.entries.some(({ name }) => name === 'queue 0'));
+    await before.replaced;
+    await before.close();
+    await isUnchanged(phone);
+  });
+
+  test('what comes while it is copied is kept, and goes to the new one after the commit', async () => {
+    const { world, phone } = await settledWorld();
+    const { channel } = await asSuccessor(world);
+    while ((await channel.next()).type !== 'end');
+    const { notificationsSent } = world.messagingServers[0]!.counters();
+    await phone.receive('queue 0');
+    await eventually('signal on its way', () => {
+      return world.messagingServers[0]!.counters().notificationsSent > notificationsSent;
+    });
+    const pushes = phone.pushes.length;
+    await sleep(systemClock, 50);
+    await channel.send('ready');
+    await channel.expect('commit');
+    const signals: number[] = [];
+    const sink = { status() {}, maybeMissed() {}, signal: (ref: number) => void signals.push(ref) };
+    readEvents(await channel.expect('event'), sink);
+    await channel.expect('released');
+    assert.equal(signals.length, 1);
+    assert.equal(phone.pushes.length, pushes);
+    // Nobody subscribes, so that the old one goes on hearing, and handing on.
+    await phone.receive('queue 0');
+    readEvents(await channel.expect('event'), sink);
+    assert.equal(signals.length, 2);
+    assert.equal(signals[0], signals[1]);
+    world.clock.leap(31_000); // no END: it closes, and says what it may have missed
+    const missed: number[] = [];
+    readEvents(await channel.expect('event'), {
+      ...sink,
+      maybeMissed: (ref: number) => void missed.push(ref),
+    });
+    assert.ok(missed.length >= QUEUES_EACH / 2);
+    channel.close();
+    await world.subscriber.close();
+  });
+
   test('while the gateway is down', async () => {
     const { world, phone, accountant } = await settledWorld();
     await world.gateway.close();
@@ -143,31 +221,9 @@ describe('a hand-over that fails leaves all as it was', () => {
   });
   after(closeAll);
 
-  const identity = () => readIdentityKey(world.crypto, join(world.subscriberFolder, 'identity.key'));
-  const nonce = () => world.crypto.randomBytes(32);
-
-  /** A process that asks, as a successor does. */
-  function ask() {
-    const socket = connect(join(world.subscriberFolder, 'control.sock'));
-    socket.write('{"do":"hand-over"}\n');
-    return { socket, channel: new Channel(socket, world.clock) };
-  }
-
-  /** The same, challenged to prove itself. */
-  async function greet() {
-    const asked = ask();
-    const successorNonce = nonce();
-    await asked.channel.send('hello', encodeHello({ min: 1, max: FORMAT, nonce: successorNonce.slice() }));
-    const { nonce: predecessorNonce } = decodeChallenge(await asked.channel.expect('challenge'));
-    return { ...asked, exchange: { format: FORMAT, successorNonce, predecessorNonce } };
-  }
-
-  /** The same, with its proof given. */
-  async function prove(key = identity()) {
-    const { exchange, ...asked } = await greet();
-    await asked.channel.send('proof', sign(world.crypto, key, 'successor', exchange));
-    return asked;
-  }
+  const ask = () => connectAsSuccessor(world);
+  const greet = () => greetAsSuccessor(world);
+  const prove = (key?: KeyPair) => asSuccessor(world, key);
 
   /** Everything that is sent while it happens is told by the one that serves on, and clients are answered. */
   async function servesOn(happens: () => Promise<void>): Promise<void> {
@@ -197,7 +253,10 @@ describe('a hand-over that fails leaves all as it was', () => {
   test('it reads other formats only', async () => {
     await servesOn(async () => {
       const { channel } = ask();
-      await channel.send('hello', encodeHello({ min: FORMAT + 1, max: FORMAT + 2, nonce: nonce() }));
+      await channel.send(
+        'hello',
+        encodeHello({ min: FORMAT + 1, max: FORMAT + 2, nonce: world.crypto.randomBytes(32) }),
+      );
       await assert.rejects(channel.expect('challenge'), refusedFor('version'));
     });
   });
