@@ -11,6 +11,10 @@ import { SCRIPT } from './script.js';
 const RECONNECT_MIN_MS = 50;
 const RECONNECT_MAX_MS = 2_000;
 const CONNECT_MS = 2_000;
+/** How often a cluster is asked who has which keys: another server may have taken over. */
+const SLOTS_MS = 2_000;
+/** So many reach every server of a cluster, to see whether it takes keys of its own. */
+const PROBE_KEYS = 64;
 /** Answers that come later than anybody waits for them are given up, so that they don't pile up. */
 const FORGET_MS = 5_000;
 
@@ -106,6 +110,9 @@ const clusterOptions = (redisOptions: ReturnType<typeof optionsOf>) => ({
   // Commands of one turn go to each server together: in a cluster every device has a slot of its own.
   enableAutoPipelining: true,
   clusterRetryStrategy: delay,
+  // Else a server that was away is forgotten, and nothing asks again where its slots are.
+  clusterNodeRetryStrategy: delay,
+  slotsRefreshInterval: SLOTS_MS,
 });
 
 const delay = (attempt: number): number =>
@@ -163,10 +170,9 @@ class Client implements RedisClient {
 
   async probe(key: string): Promise<number> {
     const servers = 'nodes' in this.redis ? this.redis.nodes('master') : [this.redis];
-    const [times] = await Promise.all([
-      Promise.all(servers.map((server) => server.time())),
-      this.redis.set(key, '1', 'EX', 1),
-    ]);
+    const keys = this.isCluster ? Array.from({ length: PROBE_KEYS }, (_, n) => `${key}{${n}}`) : [key];
+    const written = Promise.all(keys.map((each) => this.redis.set(each, '1', 'EX', 1)));
+    const [times] = await Promise.all([Promise.all(servers.map((server) => server.time())), written]);
     if (times.length === 0) throw new Error('no servers');
     const [seconds, micros] = times[0]!.map(Number) as [number, number];
     return seconds * 1000 + Math.floor(micros / 1000);
