@@ -21,7 +21,7 @@ describe('gate', () => {
     gate.hold();
     await clock.advance(10);
     timers[1]!.cancel();
-    assert.deepEqual(ran, []);
+    assert.equal(ran.length, 0);
     gate.release();
     assert.deepEqual(ran, [1, 3]);
     gated.after(1, () => ran.push(4));
