@@ -16,7 +16,8 @@ const wholeNumber =
     throw new InvalidArgumentError(`expected a whole number from ${min} to ${max}`);
   };
 
-const program = new Command('porchlight')
+/** Every command with its options. Guides are compared with it. */
+export const program = new Command('porchlight')
   .description(
     'Wakes iPhones for privacy-minded messengers without letting anyone in between learn who talks when.',
   )
