@@ -93,19 +93,16 @@ describe('a subscriber hands over', () => {
   test('1,000 messages across three upgrades in a row, 1,000 told', async () => {
     const { world, phones, accountant } = await settledWorld({}, 3);
     let isOver = false;
-    const traffic = async (): Promise<void> => {
-      for (let n = 0; n < MESSAGES || !isOver; n++) {
-        await accountant.send(
-          phones[n % phones.length]!,
-          `queue ${Math.floor(n / phones.length) % QUEUES_EACH}`,
-        );
+    const traffic = async (phone: TestPhone): Promise<void> => {
+      for (let n = 0; n < MESSAGES / phones.length || !isOver; n++) {
+        await accountant.send(phone, `queue ${n % QUEUES_EACH}`);
       }
     };
     const upgrades = async (): Promise<void> => {
       for (let n = 0; n < UPGRADES; n++) await upgrade(world);
       isOver = true;
     };
-    await Promise.all([traffic(), upgrades()]);
+    await Promise.all([...phones.map(traffic), upgrades()]);
     assert.deepEqual(await accountant.settle(world.clock), []);
     assert.ok(accountant.sent >= MESSAGES);
     for (const phone of phones) await isUnchanged(phone);
