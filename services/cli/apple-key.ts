@@ -18,7 +18,8 @@ export interface AppleKey {
 export function findAppleKey(given: string | undefined, folders: readonly string[]): AppleKey | undefined {
   if (given !== undefined && !isFolder(given)) return keyAt(given);
   const searched = given === undefined ? folders : [given];
-  const found = [...new Set(searched)].flatMap(keysIn);
+  // One key may lie in several folders, as the download and its copy for the service: the last one is the service's.
+  const found = [...new Map(searched.flatMap(keysIn).map((file) => [basename(file), file])).values()];
   if (found.length > 1) {
     throw new UsageError(`several keys of Apple's, choose one with --apns-key: ${found.join(', ')}`);
   }

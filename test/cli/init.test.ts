@@ -110,6 +110,9 @@ describe('init gateway', () => {
     assert.equal(findAppleKey(undefined, [join(cwd, 'none')]), undefined);
     assert.throws(() => findAppleKey(cwd, []), /no AuthKey_KEYID\.p8/);
     assert.throws(() => findAppleKey(join(cwd, 'none'), []), /no such file/);
+    appleKey('copy', 'AuthKey_ABCDE12345.p8');
+    const folders = [join(cwd, 'found'), join(cwd, 'copy')];
+    assert.equal(findAppleKey(undefined, folders)?.file, join(cwd, 'copy/AuthKey_ABCDE12345.p8'));
     appleKey('other', 'apple.p8');
     assert.deepEqual(findAppleKey(join(cwd, 'other/apple.p8'), []), { file: join(cwd, 'other/apple.p8') });
     assert.equal(findAppleKey(join(cwd, 'found'), [])?.keyId, 'ABCDE12345');

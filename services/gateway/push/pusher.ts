@@ -10,16 +10,17 @@ import type { Frame, Outcome } from '../../../shared/relay/batch.js';
 import { type Clock, seconds } from '../../../shared/run/clock.js';
 import type { Log } from '../../../shared/run/log.js';
 import type { MetricHandles } from '../../../shared/run/metrics.js';
+import type { Permission } from '../apns/breaker.js';
 import type { ApnsEngine, ApnsPush, ApnsResult } from '../apns/engine.js';
 import type { App, Apps } from '../apps.js';
 import type { Capabilities } from '../capabilities/capabilities.js';
 import type { OpenCapability } from '../capabilities/capability.js';
 import type { Revocations } from '../capabilities/revocations.js';
 import type { Contact, FirstContacts } from '../limits/first-contacts.js';
-import type { FrameGate, GateAnswer } from '../limits/frame-gate.js';
+import type { FrameGate, GateAnswer, Told } from '../limits/frame-gate.js';
 import type { Subscribers } from '../limits/subscribers.js';
 import type { gatewayMetrics, Milestone } from '../metrics.js';
-import { BREAKER_OPEN, type Doubts, type Judge } from './doubts.js';
+import { BREAKER_OPEN, type Device, type Doubts } from './doubts.js';
 import { FrameIds } from './frame-ids.js';
 import { later, MALFORMED, outcomeOf, PROVIDER_DOWN, refused } from './outcomes.js';
 import { limitedAs, renderPush } from './rendering.js';
@@ -39,8 +40,12 @@ type Finish = (outcome: Outcome) => void;
 interface Way {
   readonly frame: Frame;
   readonly open: OpenCapability;
+  readonly app: App;
+  readonly device: Device;
   readonly signer: Signer;
   readonly finish: Finish;
+  /** When the frame came, monotonic ms. */
+  readonly since: number;
 }
 
 export interface PusherOptions {
@@ -61,6 +66,7 @@ export interface PusherOptions {
 }
 
 const NO_CONTACT: Contact = { answered: () => {} };
+const DOWN: ApnsResult = { kind: 'unavailable', reason: 'provider-down' };
 
 const wordOf = ({ kind }: ApnsResult): Parameters<Contact['answered']>[0] =>
   kind === 'accepted' ? 'accepted' : kind === 'dead' ? 'refused' : undefined;
@@ -83,44 +89,47 @@ export class Pusher {
 
   /** Runs a frame; `done` is called exactly once, perhaps before this returns. */
   push(frame: Frame, signer: Signer, done: (outcome: Outcome) => void): void {
-    const { clock, subscribers } = this.options;
+    const { clock, subscribers, log } = this.options;
+    const since = clock.monotonic();
     const key = signer.tagText + latin1(frame.id);
     const known = this.ids.has(key) ? this.ids : this.newcomerIds.has(key) ? this.newcomerIds : undefined;
     const ids = known ?? (subscribers.account(signer.tagText).established ? this.ids : this.newcomerIds);
-    if (!ids.begin(key, done, clock.monotonic())) return;
-    this.options.log.debug('frame received', { kind: frame.kind });
+    if (!ids.begin(key, done, since)) return;
+    log.debug('frame received', { kind: frame.kind });
     this.reached('received');
     const finish = (outcome: Outcome): void => {
       this.count(frame, outcome);
       ids.finish(key, outcome);
     };
     try {
-      this.run(frame, signer, finish);
+      this.run(frame, signer, finish, since);
     } catch {
-      // For example a key folder that can't be read: without an outcome the request would never end.
-      this.options.log.error('push failed', { kind: frame.kind });
+      log.error('push failed', { kind: frame.kind });
       finish(PROVIDER_DOWN);
     }
   }
 
-  private run(frame: Frame, signer: Signer, finish: Finish): void {
-    const open = this.options.capabilities.open(frame.capability, signer.tag);
+  private run(frame: Frame, signer: Signer, finish: Finish, since: number): void {
+    const { capabilities, apps } = this.options;
+    const open = capabilities.open(frame.capability, signer.tag);
     if (typeof open === 'string') {
       finish(refused(open));
       return;
     }
-    const way: Way = { frame, open, signer, finish };
-    this.guarded(way, () => this.ask(way));
-  }
-
-  /** Does a step; where it fails, the frame ends and no token is left behind. */
-  private guarded(way: Way, step: () => void): void {
+    const { environment, token, proven } = open;
+    const app = apps.find(open.appTag, environment);
+    // A stranger gets verification pushes to a device and nothing else (relay.md §5).
+    if (app === undefined || (!proven && frame.kind !== 'verification')) {
+      wipe(open.plaintext);
+      finish(MALFORMED);
+      return;
+    }
+    const device = { environment, topic: app.topic, token, proven };
+    const way: Way = { frame, open, app, device, signer, finish, since };
     try {
-      step();
+      this.ask(way);
     } catch {
-      // For example a key folder that can't be read: without an outcome the request would never end.
-      this.options.log.error('push failed', { kind: way.frame.kind });
-      this.end(way, PROVIDER_DOWN);
+      this.fail(way);
     }
   }
 
@@ -129,54 +138,52 @@ export class Pusher {
     finish(outcome);
   }
 
+  /** For example a key folder that can't be read: without an outcome the request would never end. */
+  private fail(way: Way): void {
+    this.options.log.error('push failed', { kind: way.frame.kind });
+    this.end(way, PROVIDER_DOWN);
+  }
+
   /** First-contact stop and breakers, then the gate. */
   private ask(way: Way): void {
-    const { frame, open, signer } = way;
-    const { apps, gate, subscribers, clock } = this.options;
-    const app = apps.find(open.appTag, open.environment);
-    const ended = app === undefined ? MALFORMED : this.stopped(way, app);
+    const { frame, open, app, signer } = way;
+    const { gate, subscribers, clock } = this.options;
+    const ended = this.stopped(way);
     if (ended !== undefined) {
       this.end(way, ended);
       return;
     }
     const onNew = () => subscribers.establish(signer.tagText).sawDevice(clock.monotonic());
-    const asked = { id: frame.id, open, kind: limitedAs(frame, app!), onNew };
-    gate.pass(asked, (answer) => this.goOn(way, app!, answer));
+    const asked = { id: frame.id, open, kind: limitedAs(frame, app), onNew };
+    gate.pass(asked, (answer) => this.goOn(way, answer));
   }
 
-  /** A stranger gets verification pushes to a device and nothing else (relay.md §5), and not without end. */
-  private stopped({ frame, open, signer }: Way, { topic }: App): Outcome | undefined {
+  private stopped({ device, signer }: Way): Outcome | undefined {
     const { doubts, firstContacts } = this.options;
-    if (!open.proven && frame.kind !== 'verification') return MALFORMED;
-    const refusal = doubts.refusal({ ...open, topic });
-    if (refusal !== undefined) return outcomeOf(refusal, open.proven);
-    const wait = open.proven ? 0 : firstContacts.wait(signer);
+    const refusal = doubts.refusal(device);
+    if (refusal !== undefined) return outcomeOf(refusal, device.proven);
+    const wait = device.proven ? 0 : firstContacts.wait(signer);
     return wait > 0 ? later('budget', wait) : undefined;
   }
 
   /** Renders and sends what the gate let through. */
-  private goOn(way: Way, app: App, answer: GateAnswer): void {
+  private goOn(way: Way, answer: GateAnswer): void {
     if (typeof answer !== 'function') {
       this.end(way, answer);
       return;
     }
-    const { finish } = way;
-    const told: Way = {
-      ...way,
-      finish: (outcome) => {
-        answer(outcome);
-        finish(outcome);
-      },
-    };
-    this.guarded(told, () => {
-      const push = this.rendered(told, app);
+    const told = telling(way, answer);
+    try {
+      const push = this.rendered(told);
       if ('kind' in push) this.end(told, push);
       else this.send(told, push);
-    });
+    } catch {
+      this.fail(told);
+    }
   }
 
   /** The push; an outcome where it can't be made. */
-  private rendered({ frame, open }: Way, app: App): ApnsPush | Outcome {
+  private rendered({ frame, open, app }: Way): ApnsPush | Outcome {
     const { crypto, clock, capabilities, log } = this.options;
     try {
       return renderPush(crypto, frame, open, app, () => capabilities.draw(open), seconds(clock));
@@ -190,43 +197,45 @@ export class Pusher {
   /** The places that a push needs are taken last, so that nothing that ends before holds one. */
   private send(way: Way, push: ApnsPush): void {
     const { doubts, firstContacts } = this.options;
-    const { open, signer } = way;
-    const contact = open.proven ? NO_CONTACT : firstContacts.begin(signer);
+    const { device, signer } = way;
+    const contact = device.proven ? NO_CONTACT : firstContacts.begin(signer);
     if (typeof contact === 'number') {
       this.end(way, later('budget', contact));
       return;
     }
-    const judge = doubts.enter({ ...push, proven: open.proven }, signer.tagText);
-    if (judge === undefined) {
+    const permission = doubts.enter(device);
+    if (permission === 'stop') {
       contact.answered(undefined);
-      this.end(way, outcomeOf(BREAKER_OPEN, open.proven));
+      this.end(way, outcomeOf(BREAKER_OPEN, device.proven));
       return;
     }
-    this.sendTo(way, push, (result) => {
-      contact.answered(wordOf(result));
-      if (open.proven && result.kind === 'accepted') firstContacts.accepted();
-      return judge(result);
-    });
+    this.sendTo(way, push, contact, permission);
   }
 
-  private sendTo({ frame, open, finish }: Way, push: ApnsPush, judge: Judge): void {
+  private sendTo(way: Way, push: ApnsPush, contact: Contact, permission: Permission): void {
+    const { clock, engine, log } = this.options;
     this.reached('admitted');
-    this.options.log.debug('push sent', { kind: frame.kind });
-    const { clock } = this.options;
-    const since = clock.monotonic();
+    log.debug('push sent', { kind: way.frame.kind });
     const sentAt = seconds(clock);
-    this.options.engine.send(push).then(
+    const conclude = (result: ApnsResult): void => {
+      contact.answered(wordOf(result));
+      way.finish(this.conclude(way, result, permission, sentAt));
+    };
+    engine.send(push).then(
       (result) => {
-        this.answered(result, since);
-        finish(this.conclude(judge(result), open, sentAt));
+        this.answered(result, way.since);
+        conclude(result);
       },
-      () => finish(this.conclude(judge({ kind: 'unavailable', reason: 'provider-down' }), open, sentAt)),
+      () => conclude(DOWN),
     );
   }
 
   /** @param sentAt Unix seconds */
-  private conclude(result: ApnsResult, open: OpenCapability, sentAt: number): Outcome {
-    const { log, revocations } = this.options;
+  private conclude(way: Way, said: ApnsResult, permission: Permission, sentAt: number): Outcome {
+    const { log, revocations, doubts, firstContacts } = this.options;
+    const { open, device, signer } = way;
+    const result = doubts.judge(said, device, signer.tagText, permission);
+    if (open.proven && result.kind === 'accepted') firstContacts.accepted();
     // Only of proven devices: a stranger's refusals change nothing (relay.md §6, "Revoked").
     if (open.proven && result.kind === 'dead') revocations.refusedByApple(open, result.at ?? sentAt);
     if (result.kind === 'rejected') log.error('Apple takes no such push', { reason: result.reason });
@@ -262,4 +271,14 @@ export class Pusher {
     const { kind, reason } = outcome;
     this.options.metrics.frames_total.inc({ kind: frame.kind, outcome: kind, reason });
   }
+}
+
+/** The same way, of whose outcome the gate hears too. */
+function telling(way: Way, told: Told): Way {
+  const { frame, open, app, device, signer, finish, since } = way;
+  const both = (outcome: Outcome): void => {
+    told(outcome);
+    finish(outcome);
+  };
+  return { frame, open, app, device, signer, finish: both, since };
 }

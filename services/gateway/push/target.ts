@@ -66,6 +66,11 @@ export class Target {
     return this.refusedThisHour.size > this.acceptedThisHour;
   }
 
+  /** Whether the devices refused since a push was last accepted are too few to say anything of the configuration. */
+  get isRefusedByFew(): boolean {
+    return this.run.size < DEVICES_OF_ONE;
+  }
+
   accept(now: number): void {
     this.turn(now);
     this.accepted++;

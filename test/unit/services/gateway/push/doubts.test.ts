@@ -20,8 +20,8 @@ function setUp(subscribers = 5) {
     const given = { ...TARGET, token: Uint8Array.of(n >> 8, n), proven: true, ...more };
     const refusal = doubts.refusal(given);
     if (refusal !== undefined) return refusal;
-    const judge = doubts.enter(given, tag);
-    return judge === undefined ? OPEN : judge(result);
+    const permission = doubts.enter(given);
+    return permission === 'stop' ? OPEN : doubts.judge(result, given, tag, permission);
   };
   return { clock, doubts, push };
 }
@@ -47,12 +47,33 @@ describe('a proven device that Apple refuses', () => {
     }
   });
 
+  test('is dead within a day on a gateway where nothing else is pushed', async () => {
+    for (const hour of [0, 13, 20]) {
+      const { clock, push } = setUp(1);
+      push(2, ACCEPTED);
+      await clock.advance(hour * 3_600_000);
+      let minutes = 0;
+      for (; minutes < 48 * 60 && push(1, BAD).kind === 'later'; minutes += 20)
+        await clock.advance(20 * 60_000);
+      assert.ok(minutes >= 12 * 60 && minutes <= 24 * 60, `begun at ${hour}: ${minutes} minutes`);
+    }
+  });
+
+  test('is not dead where all devices are refused, of however many subscribers', async () => {
+    for (const of of [1, 5]) {
+      const { clock, push } = setUp(of);
+      for (let minutes = 0; minutes < 3 * 24 * 60; minutes += 20) {
+        for (let n = 0; n < 3; n++) assert.notEqual(push(n, BAD).kind, 'dead');
+        await clock.advance(20 * 60_000);
+      }
+    }
+  });
+
   test('is no longer doubted once it was accepted', () => {
     const { doubts, push } = setUp();
     push(1, { kind: 'dead', reason: 'topic' });
     assert.equal(doubts.size, 1);
-    const judge = doubts.enter({ ...TARGET, token: Uint8Array.of(0, 1), proven: true }, 'a');
-    judge!(ACCEPTED);
+    doubts.judge(ACCEPTED, { ...TARGET, token: Uint8Array.of(0, 1), proven: true }, 'a', 'pass');
     assert.equal(doubts.size, 0);
   });
 
@@ -110,7 +131,7 @@ describe('a jump in refusals', () => {
     const { doubts } = setUp();
     for (let n = 0; n < 500; n++) {
       const token = Uint8Array.of(n % 5);
-      doubts.enter({ ...TARGET, token, proven: true }, n % 2 === 0 ? 'a' : 'b')!(BAD);
+      doubts.judge(BAD, { ...TARGET, token, proven: true }, n % 2 === 0 ? 'a' : 'b', 'pass');
     }
     assert.equal(doubts.openBreakers, 0);
   });
