@@ -203,6 +203,11 @@ simulate
 
 /** Runs the command of the process's arguments. */
 export async function run(): Promise<void> {
+  // Whoever reads the output may have seen enough: "porchlight doctor … | head -3".
+  process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+    if (error.code !== 'EPIPE') throw error;
+    process.exit();
+  });
   try {
     await program.parseAsync();
   } catch (error) {

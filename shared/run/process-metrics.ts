@@ -24,7 +24,16 @@ export function measureProcess(
     const { user, system } = process.cpuUsage();
     handles.process_cpu_seconds_total.inc((user + system - counted) / MICROSECONDS);
     counted = user + system;
-    handles.process_resident_bytes.set(process.memoryUsage.rss());
+    handles.process_resident_bytes.set(residentBytes());
     handles.ready.set(notReady() === undefined ? 1 : 0);
   };
+}
+
+/** 0 where the system does not tell, as in a root folder without /proc: no reason to die. */
+export function residentBytes(): number {
+  try {
+    return process.memoryUsage.rss();
+  } catch {
+    return 0;
+  }
 }

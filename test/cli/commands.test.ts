@@ -1,6 +1,8 @@
 /** The executable: what it says, writes, refuses, and how it ends. */
 import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
 import { generateKeyPairSync } from 'node:crypto';
+import { once } from 'node:events';
 import {
   chmodSync,
   existsSync,
@@ -14,7 +16,7 @@ import {
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
-import { Cli, type CliResult, runCli } from '../support/cli.js';
+import { Cli, type CliResult, EXECUTABLE, runCli } from '../support/cli.js';
 import { root } from '../support/paths.js';
 import { filesBelow, keysIn, secretsIn } from '../support/secret-search.js';
 
@@ -258,4 +260,15 @@ describe('porchlight', () => {
       }
     });
   }
+});
+
+test('who closes the output early gets no stack', async () => {
+  const doctor = spawn(process.execPath, [EXECUTABLE, 'doctor', 'gateway', '--config', 'none.toml']);
+  doctor.stdout.destroy(); // long before the first line
+  let stderr = '';
+  doctor.stderr.on('data', (text) => {
+    stderr += text;
+  });
+  await once(doctor, 'close');
+  assert.equal(stderr, '');
 });

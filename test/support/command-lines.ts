@@ -5,8 +5,8 @@ import { fences, inlineCode, type Page } from './markdown.js';
 /** From the name of the executable, with what a shell takes for itself cut off. */
 const CALL = /(?<![\w./-])porchlight((?: +[^|;&<>#\n]+)+)/g;
 
-/** Labels of the contract, such as `porchlight token v1`. */
-const LABEL = / v\d$/;
+/** Labels of keys and signatures, such as `porchlight token v1`. */
+const LABEL = / (?:v\d|SIDE)$/;
 
 /** The arguments of every `porchlight …` on a page. */
 export function callsOn({ text }: Page): string[] {

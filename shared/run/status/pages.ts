@@ -6,6 +6,7 @@ import { createHash } from 'node:crypto';
 import { type Context, Hono } from 'hono';
 import type { Clock } from '../clock.js';
 import type { Metrics, MetricTable } from '../metrics.js';
+import { residentBytes } from '../process-metrics.js';
 import type { StatusDescription } from './description.js';
 import { History } from './history.js';
 import { statusPage } from './html.js';
@@ -71,5 +72,5 @@ const refreshOf = (c: Context) =>
   c.req.query('refresh') === undefined ? {} : { refreshSeconds: REFRESH_SECONDS };
 
 function factsOf<T extends MetricTable>({ version, crypto, notReady }: StatusOptions<T>): ProcessFacts {
-  return { version, crypto, residentBytes: process.memoryUsage.rss(), notReady: notReady() };
+  return { version, crypto, residentBytes: residentBytes(), notReady: notReady() };
 }
