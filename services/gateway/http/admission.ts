@@ -18,7 +18,7 @@ import {
 import { type Clock, seconds } from '../../../shared/run/clock.js';
 import { type Addresses, isCommonBlock } from '../limits/addresses.js';
 import type { NonceAnswer, NonceMemory } from '../limits/nonces.js';
-import type { Roster } from '../limits/roster.js';
+import type { Roster, RosterEntry } from '../limits/roster.js';
 import type { Account, Subscribers } from '../limits/subscribers.js';
 import type { Signer } from '../push/pusher.js';
 
@@ -75,10 +75,7 @@ export interface AdmissionOptions {
   /** This gateway's fingerprint. */
   readonly fingerprint: string;
   readonly roster: Roster;
-  /**
-   * Unix seconds: requests made before it may have been seen by a process that is gone, with its memory of nonces.
-   * 0 where that memory outlives the process.
-   */
+  /** Unix seconds: requests made before it may have been seen by a process that is gone, with its memory of nonces. */
   readonly noncesSince: number;
 }
 
@@ -91,6 +88,8 @@ interface Claim {
 
 export class Admission {
   private readonly options: AdmissionOptions;
+  /** Monotonic ms. */
+  private readonly begunAt: number;
   private bytes = 0;
   private newcomerBytes = 0;
   /** Newcomers' bodies under way, by address block. */
@@ -98,6 +97,7 @@ export class Admission {
 
   constructor(options: AdmissionOptions) {
     this.options = options;
+    this.begunAt = options.clock.monotonic();
   }
 
   get bodyBytes(): number {
@@ -153,11 +153,12 @@ export class Admission {
     if (claim.isNewcomer) this.newcomer(request);
     this.verify(request, claim.signature);
     const { signer, signature } = claim;
-    const account = this.account(signer);
+    const listed = this.listed(signer);
+    const account = this.account(signer, listed);
     const nonce = this.options.nonces.add(signer.tag, signature.nonce, account.nonces, this.now);
     // Other gateways are asked only where they share one memory: else nothing waits here.
     judge(typeof nonce === 'string' ? nonce : await nonce);
-    this.enter(account, signer, length);
+    this.enter(account, listed, length);
     this.bytes += length;
     const leave = () => {
       this.bytes -= length;
@@ -209,7 +210,7 @@ export class Admission {
     if (signature === undefined) throw new Refusal('bad-signature');
     const { created, publicKey } = signature;
     const isOutside = Math.abs(created - seconds(clock)) > SIGNATURE_WINDOW_SECONDS;
-    if (isOutside || created < noncesSince) throw new Refusal('clock');
+    if (isOutside || (created < noncesSince && this.isYoung)) throw new Refusal('clock');
     // Before the signature, which costs more than all the rest.
     if (header('porchlight-gateway') !== fingerprint) throw new Refusal('bad-signature');
     const tag = subscriberTag(crypto, publicKey);
@@ -233,23 +234,36 @@ export class Admission {
     if (!signed) throw new Refusal('bad-signature');
   }
 
-  /** Judged only when the signature is good, so that nobody else can ask who is on the list. */
-  private account({ tagText }: Signer): Account {
-    const { subscribers, roster } = this.options;
+  /**
+   * The subscriber's entry in the list, looked up once: it may change while the request waits. Judged only when the
+   * signature is good, so that nobody else can ask who is on the list.
+   */
+  private listed({ tagText }: Signer): RosterEntry | undefined {
+    const { roster } = this.options;
     if (!roster.admits(tagText)) throw new Refusal('not-listed');
-    // The operator's list is as good as a proven device.
-    return roster.find(tagText) ? subscribers.establish(tagText) : subscribers.account(tagText);
+    return roster.find(tagText);
+  }
+
+  /** The operator's list is as good as a proven device. */
+  private account({ tagText }: Signer, listed: RosterEntry | undefined): Account {
+    const { subscribers } = this.options;
+    return listed ? subscribers.establish(tagText) : subscribers.account(tagText);
   }
 
   private get now(): number {
     return this.options.clock.monotonic();
   }
 
+  /** Whether what was made before this process began could still be within the window, by a clock that is never set. */
+  private get isYoung(): boolean {
+    return this.now - this.begunAt <= (SIGNATURE_WINDOW_SECONDS + 1) * 1000;
+  }
+
   /** Rate and concurrency; on return the request counts as running. */
-  private enter(account: Account, { tagText }: Signer, length: number): void {
+  private enter(account: Account, listed: RosterEntry | undefined, length: number): void {
     if (this.bytes + length > MAX_BODY_BYTES) throw new Refusal('unavailable', 1);
     const frames = Math.max(1, Math.ceil(length / FRAME_SIZE));
-    const wait = account.enter(frames, this.now, this.options.roster.find(tagText));
+    const wait = account.enter(frames, this.now, listed);
     if (wait > 0) throw new Refusal('rate', wait);
   }
 }

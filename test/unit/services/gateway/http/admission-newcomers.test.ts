@@ -155,3 +155,12 @@ test('a request made before this process remembers nonces is refused, and a new 
   assert.equal(await ask(before), 'clock');
   assert.equal(await ask(request()), 'ok');
 });
+
+test('a clock that was ahead when the process began refuses requests for a minute, not until it is there again', async () => {
+  const start = seconds(new VirtualClock());
+  const { ask, request, clock } = setUp({ noncesSince: start });
+  clock.jump(-86_400_000);
+  assert.equal(await ask(request()), 'clock');
+  await clock.advance(62_000);
+  assert.equal(await ask(request()), 'ok');
+});

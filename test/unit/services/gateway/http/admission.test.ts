@@ -1,13 +1,17 @@
 import assert from 'node:assert/strict';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { test } from 'node:test';
 import {
   Admission,
   type IncomingRequest,
   type Refusal,
 } from '../../../../../services/gateway/http/admission.js';
-import { Nonces } from '../../../../../services/gateway/limits/nonces.js';
+import { type NonceAnswer, Nonces } from '../../../../../services/gateway/limits/nonces.js';
 import { Subscribers } from '../../../../../services/gateway/limits/subscribers.js';
 import { loadCrypto } from '../../../../../shared/crypto/load.js';
+import { toBase64urlBare } from '../../../../../shared/encoding/base64url.js';
 import { encodeBatch } from '../../../../../shared/relay/batch.js';
 import { PATHS } from '../../../../../shared/relay/constants.js';
 import { signRequest } from '../../../../../shared/relay/signature.js';
@@ -58,4 +62,57 @@ test('newcomers of one address that stall their bodies leave places to others', 
   const again = await admission.admit(request('192.0.2.1', () => Promise.resolve(sent)));
   again.leave();
   assert.equal(admission.bodyBytes, 0);
+});
+
+test('a subscriber whose allowance is taken away while its request waits is not locked out for good', async () => {
+  const folder = mkdtempSync(join(tmpdir(), 'porchlight-admission-'));
+  const clock = new VirtualClock();
+  const allowances = { nonces: 99, rate: 99, newcomerRate: 99, requests: 9, newcomerRequests: 9 };
+  const roster = rosterFor(crypto, { clock, mode: 'listed', file: join(folder, 'subscribers.json') });
+  const identity = crypto.ed25519KeyPair();
+  const key = toBase64urlBare(identity.publicKey);
+  let whileItWaits = () => {};
+  const admission = new Admission({
+    crypto,
+    clock,
+    addresses: addressesFor({ clock }),
+    subscribers: new Subscribers({ clock, capacity: 9, ...allowances }),
+    nonces: {
+      size: 0,
+      add: async (): Promise<NonceAnswer> => {
+        whileItWaits();
+        return 'new';
+      },
+    },
+    fingerprint: 'g',
+    roster,
+    noncesSince: 0,
+  });
+  const sent = encodeBatch([]);
+  const ask = async (): Promise<string> => {
+    const signing = { authority: 'host', path: PATHS.push, body: sent, gateway: 'g' };
+    const headers: Record<string, string> = {
+      ...signRequest(crypto, identity, signing, seconds(clock)),
+      host: 'host',
+      'content-length': String(sent.length),
+    };
+    const header = (name: string) => headers[name];
+    const body = () => Promise.resolve(sent);
+    const request = { method: 'POST', path: PATHS.push, query: '', header, body, block: '192.0.2.1' };
+    return admission.admit(request).then(
+      ({ leave }) => {
+        leave();
+        return 'ok';
+      },
+      (error: Refusal) => error.code,
+    );
+  };
+  roster.put(key, { rate: 5 });
+  whileItWaits = () => void roster.put(key, { rate: 0 });
+  assert.equal(await ask(), 'ok');
+  assert.equal(await ask(), 'not-listed');
+  whileItWaits = () => {};
+  roster.put(key, { rate: 5 });
+  assert.equal(await ask(), 'ok');
+  rmSync(folder, { recursive: true });
 });
