@@ -59,7 +59,7 @@ export interface RosterEntry extends SubscriberLimits {
   readonly isConfigured: boolean;
 }
 
-/** A change that can't be made, in words for the operator. */
+/** A change that can't be made, in words for the operator. Names the file, never a key. */
 export class RosterError extends Error {
   override readonly name = 'RosterError';
 }
@@ -115,7 +115,7 @@ export class Roster {
 
   /** Adds a subscriber, or says something else of it. Throws `RosterError`. */
   put(key: string, limits: SubscriberLimits): RosterEntry {
-    const kept = this.read().filter((entry) => entry.key !== key);
+    const kept = this.others(key);
     if (kept.length >= MAX_ENTRIES) throw new RosterError(`the list has ${MAX_ENTRIES} entries already`);
     this.write([...kept, { ...limits, key }]);
     return this.entries.get(this.tagOf(key))!;
@@ -128,7 +128,7 @@ export class Roster {
   remove(key: string): boolean {
     const before = this.find(this.tagOf(key));
     if (before === undefined) return false;
-    const kept = this.read().filter((entry) => entry.key !== key);
+    const kept = this.others(key);
     this.write(before.isConfigured ? [...kept, { key, rate: 0 }] : kept);
     return true;
   }
@@ -142,10 +142,10 @@ export class Roster {
     const now = this.options.clock.monotonic();
     if (now - this.lookedAt < LOOK_MS) return;
     this.lookedAt = now;
-    const state = this.fileState();
-    if (state === this.changed) return;
-    this.changed = state;
     try {
+      const state = this.fileState();
+      if (state === this.changed) return;
+      this.changed = state;
       this.take(this.read());
     } catch {
       this.options.log.error('list of subscribers cannot be read, the last one stays in use');
@@ -166,9 +166,24 @@ export class Roster {
     return result.data.subscribers;
   }
 
+  /** What the file says of all others. A list that a hand has spoilt is not written over. */
+  private others(key: string): FileEntry[] {
+    try {
+      return this.read().filter((entry) => entry.key !== key);
+    } catch (error) {
+      if (error instanceof SecretFileError) throw new RosterError(error.message);
+      throw unusable(this.options.file, 'read', error);
+    }
+  }
+
   private write(entries: readonly FileEntry[]): void {
+    const { file } = this.options;
     const content = { version: 1, subscribers: entries };
-    writeSecretFile(this.options.file, `${JSON.stringify(content, undefined, 2)}\n`);
+    try {
+      writeSecretFile(file, `${JSON.stringify(content, undefined, 2)}\n`);
+    } catch (error) {
+      throw unusable(file, 'written', error);
+    }
     this.changed = this.fileState();
     this.take(entries);
   }
@@ -183,6 +198,9 @@ export class Roster {
     this.entries = entries;
   }
 }
+
+const unusable = (file: string, done: 'read' | 'written', error: unknown): RosterError =>
+  new RosterError(`${file}: cannot be ${done} (${(error as NodeJS.ErrnoException).code ?? 'unknown'})`);
 
 /** Undefined where it is no JSON; the schema says the rest. */
 function jsonOf(bytes: Uint8Array): unknown {

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, describe, test } from 'node:test';
@@ -16,10 +16,11 @@ const folder = mkdtempSync(join(tmpdir(), 'porchlight-control-'));
 after(() => rmSync(folder, { recursive: true }));
 let files = 0;
 
-function setUp(mode: 'open' | 'listed' = 'listed') {
+function setUp(mode: 'open' | 'listed' = 'listed', name = `${++files}.json`) {
   const allowances = { rate: 9, newcomerRate: 9, requests: 9, newcomerRequests: 9, nonces: 9, capacity: 9 };
   const subscribers = new Subscribers({ clock: new VirtualClock(), ...allowances });
-  const roster = rosterFor(crypto, { mode, file: join(folder, `${++files}.json`) });
+  const file = join(folder, name);
+  const roster = rosterFor(crypto, { mode, file });
   const commands = subscriberCommands(roster, subscribers);
   const ask = async (word: string, more: object = {}): Promise<Record<string, unknown>[]> => {
     const lines: Record<string, unknown>[] = [];
@@ -27,7 +28,7 @@ function setUp(mode: 'open' | 'listed' = 'listed') {
     await commands[word]!({ do: word, ...more }, say, new AbortController().signal);
     return lines;
   };
-  return { subscribers, roster, ask };
+  return { subscribers, roster, ask, file };
 }
 const newKey = () => toBase64urlBare(crypto.ed25519KeyPair().publicKey);
 
@@ -73,5 +74,21 @@ describe('subscribers over the control socket', () => {
         return true;
       });
     }
+  });
+
+  test('a list that can’t be read or written is named, and not written over', async () => {
+    const { ask, file } = setUp();
+    const key = newKey();
+    writeFileSync(file, '{ half a list', { mode: 0o600 });
+    await assert.rejects(
+      ask('subscriber-add', { key }),
+      new ControlRefusal(`${file}: not a list of subscribers`),
+    );
+    assert.equal(readFileSync(file, 'utf8'), '{ half a list');
+    const long = setUp('listed', 'x'.repeat(250));
+    await assert.rejects(
+      long.ask('subscriber-add', { key }),
+      new ControlRefusal(`${long.file}: cannot be written (ENAMETOOLONG)`),
+    );
   });
 });

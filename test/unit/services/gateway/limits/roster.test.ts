@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { chmodSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { chmodSync, mkdtempSync, readFileSync, rmSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, describe, test } from 'node:test';
@@ -92,5 +92,15 @@ describe('list of subscribers', () => {
     writeFileSync(file, good);
     chmodSync(file, 0o644);
     assert.throws(make, SecretFileError);
+  });
+
+  test('a file that can no longer be looked at leaves the last list in use too', async () => {
+    const { roster, clock, file } = setUp('listed');
+    const key = newKey();
+    roster.put(key, {});
+    rmSync(file);
+    symlinkSync(file, file);
+    await clock.advance(1_000);
+    assert.ok(roster.admits(roster.tagOf(key)));
   });
 });
