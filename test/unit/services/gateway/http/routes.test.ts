@@ -5,9 +5,10 @@ import { createRoutes, type RoutesOptions } from '../../../../../services/gatewa
 import { Nonces } from '../../../../../services/gateway/limits/nonces.js';
 import { Subscribers } from '../../../../../services/gateway/limits/subscribers.js';
 import { gatewayMetrics } from '../../../../../services/gateway/metrics.js';
+import { MALFORMED } from '../../../../../services/gateway/push/outcomes.js';
 import type { Crypto } from '../../../../../shared/crypto/crypto.js';
 import { loadCrypto } from '../../../../../shared/crypto/load.js';
-import { encodeBatch } from '../../../../../shared/relay/batch.js';
+import { encodeBatch, type Frame, type Outcome } from '../../../../../shared/relay/batch.js';
 import { CONTENT_TYPE, PATHS } from '../../../../../shared/relay/constants.js';
 import { PROBLEM_TYPE, parseProblem } from '../../../../../shared/relay/problem.js';
 import { signRequest } from '../../../../../shared/relay/signature.js';
@@ -97,6 +98,23 @@ describe('endpoints', () => {
     assert.equal(response.status, 200);
     assert.equal(response.headers.get('content-type'), CONTENT_TYPE);
     assert.equal((await response.arrayBuffer()).byteLength, 0);
+  });
+
+  test('frames are overwritten when the last one is done', async () => {
+    const frames: Frame[] = [];
+    const sinks: ((outcome: Outcome) => void)[] = [];
+    const pusher = {
+      push(frame: Frame, _: unknown, done: (outcome: Outcome) => void) {
+        frames.push(frame);
+        sinks.push(done);
+      },
+    } as unknown as RoutesOptions['pusher'];
+    await setUp({ pusher }).post(PATHS.push, encodeBatch([makeFrame(), makeFrame()]));
+    const isThere = () => frames.map(({ payload, capability }) => [...payload, ...capability].some(Boolean));
+    sinks[0]!(MALFORMED);
+    assert.deepEqual(isThere(), [true, true]);
+    sinks[1]!(MALFORMED);
+    assert.deepEqual(isThere(), [false, false]);
   });
 
   test('a full memory of nonces is 429 with Retry-After', async () => {
