@@ -34,8 +34,9 @@ class Voices {
     this.byTag.set(tag, devices.add(hash));
   }
 
+  /** Most often there is nothing to clear, and clearing a map makes a new one inside it. */
   clear(): void {
-    this.byTag.clear();
+    if (this.byTag.size > 0) this.byTag.clear();
   }
 
   /** Whether they are too many to be all bad. */
