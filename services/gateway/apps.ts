@@ -21,6 +21,9 @@ const PROFILES = {
   porchlight: createPorchlightProfile,
 } as const satisfies Record<AppConfig['profile'], (config: AppConfig) => Profile>;
 
+/** The form of an app's pushes. Throws `PayloadTooLarge` where its texts don't fit in one. */
+export const profileOf = (config: AppConfig): Profile => PROFILES[config.profile](config);
+
 export class Apps {
   readonly all: readonly App[];
   private readonly byTag = new Map<string, App>();
@@ -31,7 +34,7 @@ export class Apps {
       topic: config.topic,
       environments: config.environments,
       profileName: config.profile,
-      profile: PROFILES[config.profile](config),
+      profile: profileOf(config),
       hasOneSubscriber: config.single_subscriber,
     }));
     for (const app of this.all) this.byTag.set(latin1(appTag(crypto, app.topic)), app);

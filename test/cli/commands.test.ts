@@ -188,13 +188,17 @@ describe('porchlight', () => {
     chmodSync(join(cwd, 'spoilt/identity.key'), 0o644);
     rmSync(join(cwd, 'spoilt/tls.crt'));
     writeFileSync(join(cwd, 'spoilt/apns.p8'), 'hunter2', { mode: 0o600 });
+    const toml = join(cwd, 'spoilt/gateway.toml');
+    const long = `visible_text = "${'x'.repeat(180)}"`;
+    writeFileSync(toml, readFileSync(toml, 'utf8').replace(/^visible_text = .*$/m, long));
     for (const more of [['--check-config'], []]) {
       const { code, stderr } = await run('gateway', '--config', 'spoilt/gateway.toml', ...more);
       const problems = stderr.split('\n').filter((line) => line.startsWith('porchlight: '));
-      assert.deepEqual([code, problems.length], [2, 3], stderr);
+      assert.deepEqual([code, problems.length], [2, 4], stderr);
       assert.match(problems[0]!, /identity_key: .*mode 644.*chmod 600/);
       assert.match(problems[1]!, /tls: .*tls\.crt: no such file/);
       assert.match(problems[2]!, /keys\.0\.file: .*apns\.p8: not a private key/);
+      assert.match(problems[3]!, /apps\.0: a push would have 4\d{3} bytes.*shorten visible_text/);
       assert.ok(!stderr.includes('hunter2'));
     }
     rmSync(join(cwd, 'spoilt'), { recursive: true });
