@@ -1,7 +1,5 @@
 /** What all rows share: figures and verdicts, medians of interleaved rounds, small measures of time. */
 
-import type { AddressInfo } from 'node:net';
-import { createServer } from 'node:net';
 import { sleep, systemClock } from '../../shared/run/clock.js';
 
 /** One line of the table. */
@@ -70,16 +68,4 @@ export async function until(what: string, holds: () => boolean | Promise<boolean
     if (systemClock.monotonic() > end) throw new Error(`${what} did not happen within ${limitMs} ms`);
     await sleep(systemClock, 5);
   }
-}
-
-/** A port of loopback that was free a moment ago. */
-export function freePort(): Promise<number> {
-  return new Promise((resolve, reject) => {
-    const server = createServer();
-    server.once('error', reject);
-    server.listen(0, '127.0.0.1', () => {
-      const { port } = server.address() as AddressInfo;
-      server.close(() => resolve(port));
-    });
-  });
 }

@@ -3,11 +3,12 @@ import { generateKeyPairSync } from 'node:crypto';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { freePorts } from '../../../services/demo/free-ports.js';
 import { makeGateway } from '../../../services/gateway/init.js';
 import { makeSubscriber } from '../../../services/subscriber/init.js';
 import type { Api } from '../child.js';
 import { type Child, startCommand } from '../children.js';
-import { freePort, until } from '../harness.js';
+import { until } from '../harness.js';
 
 export const TOPIC = 'org.example.app';
 
@@ -56,7 +57,7 @@ export async function prepareGateway(apple: { port: number; ca: string }): Promi
   const { privateKey } = generateKeyPairSync('ec', { namedCurve: 'prime256v1' });
   writeFileSync(apnsKey, privateKey.export({ format: 'pem', type: 'pkcs8' }), { mode: 0o600 });
   const folder = join(root, 'gateway');
-  const [port, observePort] = [await freePort(), await freePort()];
+  const [port, observePort] = (await freePorts(2)) as [number, number];
   const ids = { team: 'TEAM000001', apnsKeyId: 'KEY0000001' };
   const address = await makeGateway(
     { dir: folder, host: '127.0.0.1', port, topic: TOPIC, apnsKey, ...ids },
@@ -73,7 +74,7 @@ export interface PreparedSubscriber extends Prepared {
 
 export async function prepareSubscriber(gatewayAddress: string): Promise<PreparedSubscriber> {
   const folder = join(temporaryFolder(), 'subscriber');
-  const [port, observePort] = [await freePort(), await freePort()];
+  const [port, observePort] = (await freePorts(2)) as [number, number];
   const address = makeSubscriber(
     { dir: folder, gateway: gatewayAddress, host: '127.0.0.1', port, topic: TOPIC },
     { listenHost: '127.0.0.1', observePort, allowNetworks: ['127.0.0.0/8'] },
