@@ -109,10 +109,11 @@ export async function startGateway(config: GatewayConfig, deps: GatewayDeps): Pr
       pages.close();
       listener.stop();
       onion?.stop();
+      counting.stop();
       await parts.engine.close(CLOSE_GRACE_MS);
       await Promise.all([listener.close(), onion?.close(), observing.close(), control.close()]);
       await counting.close();
-      parts.forget();
+      await parts.forget();
     },
   };
 }
@@ -202,8 +203,8 @@ function assemble(
     revocations.measure();
   };
   const forget = () => {
-    keys.close();
     doubts.close();
+    return keys.close();
   };
   const fetch: ListenerOptions['fetch'] = (request, env) => routes.fetch(request, env);
   const blockOf: ListenerOptions['blockOf'] = (remote) =>
@@ -233,11 +234,12 @@ function openKeys(config: GatewayConfig, base: Observed) {
   const sealingKeys = new SealingKeys({ ...base, folder: folder('sealing', 'sealing key') });
   const tagKey = openSharedKey(base.crypto, join(config.state, 'device-tag.key'), 'device tag key');
   const revocations = openRevocations(config, base, base.counting.revocations);
-  const close = (): void => {
-    void revocations.close();
+  /** Resolves when what Apple said last has been saved. */
+  const close = (): Promise<void> => {
     epochs.close();
     sealingKeys.close();
     tagKey.wipe();
+    return revocations.close();
   };
   return { epochs, sealingKeys, tagKey, revocations, close };
 }

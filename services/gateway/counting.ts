@@ -23,6 +23,8 @@ export interface Counting {
   readonly devices: number;
   /** Looks for the other gateways; resolves after the first look, whatever it found. */
   start(): Promise<void>;
+  /** Waits for the other gateways no longer: frames that do end now. */
+  stop(): void;
   close(): Promise<void>;
 }
 
@@ -55,6 +57,7 @@ export async function openCounting(
       return devices.size + (shared?.gate.devices ?? 0);
     },
     start: async () => shared?.start(),
+    stop: () => shared?.stop(),
     async close() {
       await shared?.close();
       devices.close();

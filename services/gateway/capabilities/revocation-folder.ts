@@ -71,7 +71,7 @@ export class RevocationFolder implements RevocationStore {
   private readonly options: RevocationFolderOptions;
   private readonly files = new Map<string, DayFile>();
   private waiting: Waiting[] = [];
-  private isWriting = false;
+  private writing: Promise<void> | undefined;
   private isReadable = false;
   private learn: LearnEntries = () => {};
   private timer: Timer | undefined;
@@ -101,19 +101,19 @@ export class RevocationFolder implements RevocationStore {
           this.waiting.push({ record: this.record(entry), settle });
         }),
     );
-    void this.write();
+    this.writing ??= this.write();
     await Promise.all(written);
   }
 
+  /** Resolves when what waited has been written, or could not be. */
   async close(): Promise<void> {
     this.timer?.cancel();
     this.learn = () => {};
+    await this.writing;
   }
 
   /** Writes what waits, one file access for all that came while the last one was under way. */
   private async write(): Promise<void> {
-    if (this.isWriting) return;
-    this.isWriting = true;
     while (this.waiting.length > 0) {
       const batch = this.waiting;
       this.waiting = [];
@@ -123,7 +123,7 @@ export class RevocationFolder implements RevocationStore {
       );
       for (const { settle } of batch) settle(error);
     }
-    this.isWriting = false;
+    this.writing = undefined;
   }
 
   /** One `write` with O_APPEND: the records of several replicas never mix. */

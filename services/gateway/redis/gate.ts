@@ -61,6 +61,7 @@ export class RedisGate implements FrameGate {
   private passing: Passing[] = [];
   private notes: Entry[] = [];
   private scheduled = false;
+  private stopped = false;
   /** Frames of this gateway that Apple has not answered: id → its hash tag. */
   private readonly running = new Map<string, string>();
   private readonly waiting = new Map<Passing, Timer>();
@@ -81,14 +82,20 @@ export class RedisGate implements FrameGate {
     this.ask(asked, answer, this.options.clock.monotonic());
   }
 
-  /** Answers all that wait and tells Redis what is known. */
-  async close(): Promise<void> {
-    this.renewing?.cancel();
+  /** Answers all that wait for other gateways; from now on nothing waits for them. */
+  stop(): void {
+    this.stopped = true;
     for (const [frame, timer] of this.waiting) {
       timer.cancel();
       frame.answer(WAITED);
     }
     this.waiting.clear();
+  }
+
+  /** Tells Redis what is known. */
+  async close(): Promise<void> {
+    this.stop();
+    this.renewing?.cancel();
     await this.flush();
   }
 
@@ -224,7 +231,8 @@ export class RedisGate implements FrameGate {
   private wait(frame: Passing): void {
     const { clock, metrics } = this.options;
     const { asked, answer, since } = frame;
-    if (clock.monotonic() - since >= WAIT_MS || this.waiting.size >= MAX_WAITING) {
+    const isTooLate = this.stopped || clock.monotonic() - since >= WAIT_MS;
+    if (isTooLate || this.waiting.size >= MAX_WAITING) {
       metrics.shared_limits_repeats_total.inc({ result: 'gave-up' });
       answer(WAITED);
       return;
@@ -244,8 +252,11 @@ async function runAll(client: RedisClient, entries: readonly Entry[]): Promise<n
   const runs = callsOf(entries, client.isCluster).map(async (call) => {
     const keys = call.flatMap((entry) => entry.keys);
     const [now, ...answers] = await client.run(keys, [...HEAD, ...call.flatMap((entry) => entry.args)]);
-    let at = 0;
-    for (const { answer } of call) answer?.(answers[at++]!);
+    const asking = call.flatMap(({ answer }) => answer ?? []);
+    if (answers.length !== asking.length) throw new Error('not what the script answers');
+    asking.forEach((answer, i) => {
+      answer(answers[i]!);
+    });
     return Number(now);
   });
   return Math.max(0, ...(await Promise.all(runs)));

@@ -48,6 +48,8 @@ export interface SharedLimits {
   readonly revocations: RevocationStore;
   /** Connects; resolves after the first look at Redis, whether it is there or not. */
   start(): Promise<void>;
+  /** Waits for other gateways no longer. */
+  stop(): void;
   close(): Promise<void>;
 }
 
@@ -86,6 +88,7 @@ export async function shareLimits(options: SharedOptions): Promise<SharedLimits>
     nonces: new RedisNonces({ ...base, link, keys, own: options.nonces }),
     revocations: makeRevocations(options, link, prefix),
     start: () => link.start(),
+    stop: () => gate.stop(),
     async close() {
       await gate.close();
       link.close();

@@ -61,6 +61,18 @@ async function open(): Promise<{ store: RevocationFolder; known: RevocationEntry
 const times = (entries: readonly RevocationEntry[]) => [...new Set(entries.map(({ time }) => time))].sort();
 
 describe('the revoked set in the state folder', () => {
+  test('closing waits for what is being written', async () => {
+    const { store } = await open();
+    let isWritten = false;
+    const written = store.append([entry(1)]).then(() => {
+      isWritten = true;
+    });
+    await store.close();
+    await Promise.resolve();
+    assert.ok(isWritten);
+    await written;
+  });
+
   test('a restart finds everything, in files that only their owner reads', async () => {
     const { store } = await open();
     await store.append([entry(1), entry(2)]);

@@ -116,6 +116,22 @@ describe('a gate that asks Redis', () => {
     assert.deepEqual(await asked, { kind: 'later', reason: 'load', after: 60 });
   });
 
+  test('nothing waits for another gateway once this one stops', async () => {
+    at.client.answer = '=running';
+    at.gate.stop();
+    assert.deepEqual(await at.ask(), { kind: 'later', reason: 'load', after: 60 });
+    at.client.answer = '';
+    assert.ok(goes(await at.ask()), 'what nobody has goes on');
+  });
+
+  test('an answer that is none of the script counts as none', async () => {
+    at.client.run = async () => [String(at.client.now)];
+    const answers = await Promise.all([at.ask(), at.ask()]);
+    assert.ok(answers.every(goes));
+    assert.equal(at.metrics.count('shared_limits_frames_total', 'alone'), 2);
+    assert.equal(at.link.isUp, false);
+  });
+
   test('a step has a third of the time; then the gateway counts its share alone, without waiting', async () => {
     at.client.trouble = never;
     const device = someDevice();
