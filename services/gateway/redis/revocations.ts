@@ -27,6 +27,8 @@ const MAX_ENTRIES = 2_000_000;
 const OVERLAP_MS = 10_000;
 /** Times in Redis are whole microseconds, so that entries of one moment keep apart. */
 const PER_MS = 1_000;
+/** Filling takes no more than this part of the time, however often Redis comes and goes: reading the folder blocks. */
+const FILLING_PART = 1 / 20;
 
 export interface RedisRevocationsOptions {
   readonly clock: Clock;
@@ -44,6 +46,8 @@ export class RedisRevocations implements RevocationStore {
   private learn: LearnEntries = () => {};
   private isCurrent = false;
   private filled = 0;
+  /** Not to be filled before, monotonic ms. */
+  private fillAfter = 0;
   /** Up to where the set was read, ms of Redis' clock. */
   private readTo = 0;
   private timer: Timer | undefined;
@@ -82,17 +86,25 @@ export class RedisRevocations implements RevocationStore {
   }
 
   private async fillAndRead(): Promise<boolean> {
-    const { link, all } = this.options;
+    const { link } = this.options;
     const { times } = link;
     if (!link.isUp) return false;
-    if (times !== this.filled) {
-      // It was away: what it holds may be less than before.
-      this.readTo = 0;
-      const entries = await all().catch(() => undefined);
-      if (entries === undefined || !(await this.tell(entries))) return false;
-      this.filled = times;
-    }
+    // It was away: what it holds may be less than before.
+    if (times !== this.filled && !(await this.fill())) return false;
+    this.filled = times;
     return this.read();
+  }
+
+  private async fill(): Promise<boolean> {
+    const { clock, all } = this.options;
+    const begun = clock.monotonic();
+    if (begun < this.fillAfter) return false;
+    this.readTo = 0;
+    const entries = await all().catch(() => undefined);
+    const isFilled = entries !== undefined && (await this.tell(entries));
+    const now = clock.monotonic();
+    this.fillAfter = now + (now - begun) / FILLING_PART;
+    return isFilled;
   }
 
   private async tell(entries: readonly RevocationEntry[]): Promise<boolean> {
