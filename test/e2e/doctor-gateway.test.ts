@@ -6,6 +6,7 @@ import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, afterEach, before, beforeEach, describe, test } from 'node:test';
+import { freePorts } from '../../services/demo/free-ports.js';
 import { gatewayConfigSchema } from '../../services/gateway/config.js';
 import { examineGateway } from '../../services/gateway/doctor/examine.js';
 import { descriptorsFinding } from '../../services/gateway/doctor/machine.js';
@@ -224,6 +225,14 @@ describe('doctor gateway', () => {
     assert.equal(named(await findings(), 'state: epochs').state, 'failed');
     rmSync(state, { recursive: true });
     assert.match(named(await findings(), 'state folder').detail, /made at the first start/);
+  });
+
+  test('Redis, where nobody is', async () => {
+    const [port] = await freePorts(1);
+    edit(/$/, `\n[redis]\nurls = ["redis://127.0.0.1:${port}"]\n`);
+    const { state, detail, fix } = named(await findings(), 'redis');
+    assert.deepEqual([state, detail], ['failed', 'no connection: not there, or it refuses this gateway']);
+    assert.match(fix!, /redis\.urls/);
   });
 
   test('a key that others may read ends it', async () => {

@@ -4,6 +4,8 @@ import { randomBytes } from 'node:crypto';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, test } from 'node:test';
+import { examineRedis } from '../../services/gateway/doctor/redis.js';
+import { redisSection } from '../../services/gateway/redis/config.js';
 import { createServerCertificate, toPem } from '../../shared/crypto/x509.js';
 import { sleep, systemClock } from '../../shared/run/clock.js';
 import { describeGate, drain, goes, pass, someDevice } from '../support/frame-gate.js';
@@ -173,4 +175,19 @@ test('a Unix socket', async () => {
   await counting.close();
   await server.close();
   state.remove();
+});
+
+test('the doctor sees whether Redis is there, and lets this gateway in', async (t) => {
+  const server = await RedisServer.start();
+  t.after(() => server.close());
+  const look = (url: string, password?: string) => {
+    const redis = redisSection.parse({ urls: [url], timeout_ms: TIMEOUT_MS });
+    return examineRedis(redis, { password, ca: undefined }, systemClock);
+  };
+  const { state, detail } = await look(server.url);
+  assert.deepEqual([state, detail], ['ok', 'answers, and takes keys']);
+  const closed = await RedisServer.start('--requirepass', 'right');
+  t.after(() => closed.close());
+  assert.match((await look(closed.url, 'wrong')).fix!, /password_file/);
+  assert.equal((await look(closed.url, 'right')).state, 'ok');
 });

@@ -15,6 +15,7 @@ import type { GatewayConfig } from '../config.js';
 import { openGatewayFiles } from '../files.js';
 import { examinePush } from './dry-push.js';
 import { descriptorsFinding, examineCertificate, examineState } from './machine.js';
+import { examineRedis } from './redis.js';
 import { examineWay } from './way.js';
 
 export interface GatewayDoctor {
@@ -26,12 +27,13 @@ export interface GatewayDoctor {
 
 /** Throws `ConfigError` where a file that the configuration names can't be used. */
 export async function* examineGateway(config: GatewayConfig, doctor: GatewayDoctor): AsyncGenerator<Finding> {
-  const { tls } = openGatewayFiles(config, doctor.crypto);
+  const { tls, redis } = openGatewayFiles(config, doctor.crypto);
   const keys = config.keys.length === 1 ? "Apple's key is" : `${config.keys.length} of Apple's keys are`;
   yield { name: 'configuration and files', state: 'ok', detail: `complete; ${keys} a P-256 key, 0600` };
   yield* examineCertificate(tls, doctor.host, config, doctor.clock);
   yield* examineState(config);
   yield descriptorsFinding(config);
+  if (config.redis) yield await examineRedis(config.redis, redis, doctor.clock);
   const endpoints = apnsEndpoints(config);
   for (const environment of new Set(config.apps.flatMap((app) => app.environments))) {
     yield* examineEnvironment(environment, endpoints[environment]!, config, doctor);
