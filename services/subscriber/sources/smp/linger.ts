@@ -11,10 +11,12 @@ export class Linger {
     this.clock = clock;
   }
 
-  /** Calls `end` when the time is up, from now on. */
+  /** Calls `end` when the time is up, from the first call on: whatever a server says meanwhile wins it no more. */
   begin(end: () => void): void {
-    this.cancel();
-    this.timer = this.clock.after(LINGER_MS, end);
+    this.timer ??= this.clock.after(LINGER_MS, () => {
+      this.timer = undefined;
+      end();
+    });
   }
 
   cancel(): void {

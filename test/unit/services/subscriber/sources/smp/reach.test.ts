@@ -150,6 +150,19 @@ describe('a server where nothing can be heard any more', () => {
     });
   }
 
+  test('whatever the server goes on saying: closed after the minute', async () => {
+    const { server, pass, live } = await two();
+    const deleted = (n: number): void =>
+      server.last.send({ message: ends.DELD, entityId: server.queue(n).notifierId });
+    for (const n of [0, 1]) deleted(n);
+    await pass(40 * SECOND);
+    deleted(0);
+    await pass(21 * SECOND);
+    assert.ok(!server.last.alive);
+    await live(DAY, HOUR);
+    assert.equal(server.dials.length, 1);
+  });
+
   test('AUTH for all: the same', async () => {
     const { server, sink, pass, follow, live } = setUp();
     server.script = () => error({ kind: 'AUTH' });
