@@ -217,7 +217,11 @@ class Service implements Subscriber {
     const { registry, source, wake } = parts;
     const commands = {
       inventory: inventoryCommand(metrics, SUBSCRIBER_HOLDINGS),
-      burn: burnCommand({ ...base, wake, closeListeners: () => doors.closeListeners(), end: this.end }),
+      burn: burnCommand({
+        ...{ ...base, wake, end: this.end },
+        stay: () => predecessor.stay(),
+        closeListeners: () => doors.closeListeners(),
+      }),
       trace: traceCommand({ clock, wake, holderOf: (queue) => registry.holderOf(queue) }),
       doctor: doctorCommand({
         ...{ ...base, source, sink, registry, wake },

@@ -3,7 +3,7 @@
  * gateway, then the process ends. Who stole this memory holds nothing afterwards that a gateway takes.
  */
 import type { Clock } from '../../shared/run/clock.js';
-import type { ControlCommand } from '../../shared/run/control.js';
+import { type ControlCommand, ControlRefusal } from '../../shared/run/control.js';
 import type { Log } from '../../shared/run/log.js';
 import type { WakeEngine } from './wake/wake.js';
 
@@ -11,6 +11,8 @@ import type { WakeEngine } from './wake/wake.js';
 const END_MS = 500;
 
 export interface BurnOptions {
+  /** No other process takes over what is burnt; false where one has. */
+  readonly stay: () => boolean;
   readonly clock: Clock;
   readonly log: Log;
   readonly wake: Pick<WakeEngine, 'burn'>;
@@ -22,8 +24,9 @@ export interface BurnOptions {
 
 /** Answers with one line a capability, and a last one with the counts. Asked again, it goes on. */
 export const burnCommand =
-  ({ clock, log, wake, closeListeners, end }: BurnOptions): ControlCommand =>
+  ({ stay, clock, log, wake, closeListeners, end }: BurnOptions): ControlCommand =>
   async (_request, say, gone) => {
+    if (!stay()) throw new ControlRefusal('another process has taken over: ask again');
     log.warn('burning: no phone is served any more');
     await closeListeners();
     say({ revoked: 0 });

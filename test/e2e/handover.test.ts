@@ -4,106 +4,59 @@
  */
 import assert from 'node:assert/strict';
 import { mkdtempSync, rmSync } from 'node:fs';
-import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, afterEach, before, describe, test } from 'node:test';
-import { Channel } from '../../services/subscriber/handover/channel.js';
 import { readEvents } from '../../services/subscriber/handover/events.js';
-import { decodeChallenge, encodeHello, FORMAT } from '../../services/subscriber/handover/frames.js';
-import { sign } from '../../services/subscriber/handover/proof.js';
+import { encodeHello, FORMAT } from '../../services/subscriber/handover/frames.js';
 import type { KeyPair } from '../../shared/crypto/crypto.js';
-import { readIdentityKey } from '../../shared/crypto/identity-key.js';
 import { sleep, systemClock } from '../../shared/run/clock.js';
 import { writeSecretFile } from '../../shared/run/files.js';
 import { HandOverError } from '../../shared/run/hand-over-error.js';
 import { servicePem } from '../support/service-identity.js';
-import { Accountant } from '../support/world/accountant.js';
+import type { Accountant } from '../support/world/accountant.js';
 import { eventually, eventuallyLater } from '../support/world/eventually.js';
-import { TestPhone } from '../support/world/phone.js';
-import { startWorld, type World, type WorldOptions } from '../support/world/world.js';
+import {
+  asSuccessor,
+  closeAll,
+  closers,
+  connectAsSuccessor,
+  greetAsSuccessor,
+  isUnchanged,
+  QUEUES_EACH,
+  settledWorld,
+  upgrade,
+} from '../support/world/hand-over.js';
+import type { TestPhone } from '../support/world/phone.js';
+import type { World } from '../support/world/world.js';
 
-const QUEUES_EACH = 4;
 const MESSAGES = 1_000;
 const UPGRADES = 3;
-
-const closers: (() => unknown)[] = [];
-const closeAll = async (): Promise<void> => {
-  for (const close of closers.splice(0).reverse()) await close();
-};
-
-/** Phones that follow queues at two messaging servers. */
-async function settledWorld(options: WorldOptions = {}, count = 1) {
-  const world = await startWorld({ messagingServers: 2, ...options });
-  closers.push(() => world.close());
-  const phones = Array.from({ length: count }, () => new TestPhone(world));
-  for (const phone of phones) {
-    await phone.register();
-    await phone.stopPeriodicChecks();
-    for (let n = 0; n < QUEUES_EACH; n++) await phone.follow(`queue ${n}`, world.messagingServers[n % 2]!);
-  }
-  return { world, phones, phone: phones[0]!, accountant: new Accountant(phones) };
-}
-
-/** The registration and all subscriptions are good, and nobody had to register again. */
-async function isUnchanged(phone: TestPhone): Promise<void> {
-  const ids = () => phone.sdk.save().subscriptions.map(({ subscriptionId }) => subscriptionId);
-  const before = ids();
-  await phone.sdk.check();
-  assert.equal(phone.sdk.status, 'ACTIVE');
-  assert.deepEqual(ids(), before);
-  assert.equal(phone.results.filter((result) => result?.kind === 'verification').length, 1);
-}
-
-async function upgrade(world: World): Promise<void> {
-  const before = await world.upgradeSubscriber();
-  await before.replaced;
-  await before.close();
-}
-
-/** A process that asks, as a successor does. */
-function connectAsSuccessor(world: World) {
-  const socket = connect(join(world.subscriberFolder, 'control.sock'));
-  socket.write('{"do":"hand-over"}\n');
-  return { socket, channel: new Channel(socket, world.clock) };
-}
-
-/** The same, challenged to prove itself. */
-async function greetAsSuccessor(world: World) {
-  const asked = connectAsSuccessor(world);
-  const successorNonce = world.crypto.randomBytes(32);
-  await asked.channel.send('hello', encodeHello({ min: 1, max: FORMAT, nonce: successorNonce.slice() }));
-  const { nonce: predecessorNonce } = decodeChallenge(await asked.channel.expect('challenge'));
-  return { ...asked, exchange: { format: FORMAT, successorNonce, predecessorNonce } };
-}
-
-/** The same, with its proof given. */
-async function asSuccessor(
-  world: World,
-  key = readIdentityKey(world.crypto, join(world.subscriberFolder, 'identity.key')),
-) {
-  const { exchange, ...asked } = await greetAsSuccessor(world);
-  await asked.channel.send('proof', sign(world.crypto, key, 'successor', exchange));
-  return asked;
-}
 
 describe('a subscriber hands over', () => {
   afterEach(closeAll);
 
   test('1,000 messages across three upgrades in a row, 1,000 told', async () => {
     const { world, phones, accountant } = await settledWorld({}, 3);
-    let isOver = false;
-    const traffic = async (phone: TestPhone): Promise<void> => {
-      for (let n = 0; n < MESSAGES / phones.length || !isOver; n++) {
-        await accountant.send(phone, `queue ${n % QUEUES_EACH}`);
-      }
-    };
-    const upgrades = async (): Promise<void> => {
-      for (let n = 0; n < UPGRADES; n++) await upgrade(world);
-      isOver = true;
-    };
-    await Promise.all([...phones.map(traffic), upgrades()]);
-    assert.deepEqual(await accountant.settle(world.clock), []);
+    const queues = phones.length * QUEUES_EACH;
+    const send = (n: number): Promise<unknown> =>
+      accountant.send(phones[n % phones.length]!, `queue ${Math.floor(n / phones.length) % QUEUES_EACH}`);
+    for (let upgrades = 0; upgrades < UPGRADES; upgrades++) {
+      for (let n = 0; n < MESSAGES / UPGRADES; n++) await send(n);
+      const { faults } = world.messagingServers[0]!;
+      faults.add({ kind: 'answer', word: 'NSUB', error: { kind: 'INTERNAL' }, times: queues / 2 });
+      let isOver = false;
+      const upgrading = world.upgradeSubscriber().finally(() => {
+        isOver = true;
+      });
+      while (!isOver) for (let n = 0; n < queues; n++) await send(n);
+      // The last of each queue: at one server nobody but the old one hears it.
+      for (let n = 0; n < queues; n++) await send(n);
+      const before = await upgrading;
+      assert.deepEqual(await accountant.settle(world.clock), []);
+      await before.replaced;
+      await before.close();
+    }
     assert.ok(accountant.sent >= MESSAGES);
     for (const phone of phones) await isUnchanged(phone);
     assert.equal(await world.metric('subscriber', 'smp_events_total{kind="end"}'), 0);
@@ -309,6 +262,16 @@ describe('a hand-over that fails leaves all as it was', () => {
   test('its configuration has no room for what is held', async () => {
     await servesOn(async () => {
       const upgraded = world.upgradeSubscriber({ LIMITS_SUBSCRIPTIONS: '1' });
+      await assert.rejects(upgraded, refusedFor('configuration'));
+    });
+  });
+
+  test('its queues are to share no connection, and they do', async () => {
+    await servesOn(async () => {
+      const upgraded = world.upgradeSubscriber({
+        SMP_ISOLATION: 'device',
+        SMP_SOCKS_PROXY: '127.0.0.1:9',
+      });
       await assert.rejects(upgraded, refusedFor('configuration'));
     });
   });

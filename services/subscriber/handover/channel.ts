@@ -114,10 +114,15 @@ export class Channel {
     this.fail(reason);
   }
 
-  /** Ends once all that was sent is taken. */
-  close(): void {
-    this.socket.destroySoon();
+  /** Ends, and resolves, once all that was sent is taken, or nothing was for too long. */
+  async close(): Promise<void> {
+    const { socket } = this;
+    socket.destroySoon();
     this.fail('stopped');
+    if (socket.closed) return;
+    const timer = this.clock.after(STALL_MS, () => socket.destroy());
+    await new Promise<void>((resolve) => socket.once('close', () => resolve()));
+    timer.cancel();
   }
 
   private coming(ms: number): Promise<WireFrame> {

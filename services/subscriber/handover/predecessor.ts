@@ -50,6 +50,7 @@ export class Predecessor {
   private readonly finish: () => void;
   private state: State = 'serving';
   private channel: Channel | undefined;
+  private isStaying = false;
 
   constructor(options: PredecessorOptions) {
     let finish = (): void => {};
@@ -74,7 +75,7 @@ export class Predecessor {
   /** A successor asks on this connection. Settles when all is over. */
   readonly serve = async (socket: Socket): Promise<void> => {
     const channel = new Channel(socket, this.options.clock);
-    if (!this.step('asked')) {
+    if (this.isStaying || !this.step('asked')) {
       channel.abort('busy');
       return;
     }
@@ -95,6 +96,14 @@ export class Predecessor {
   /** Ends what is under way, when the process is told to stop. */
   close(): void {
     this.channel?.abort('stopped');
+  }
+
+  /** No successor from now on; false where one has all that we held. */
+  stay(): boolean {
+    if (this.isReplaced) return false;
+    this.isStaying = true;
+    this.close();
+    return true;
   }
 
   private async authenticate(channel: Channel): Promise<void> {
@@ -156,7 +165,7 @@ export class Predecessor {
     channel.post('commit');
     this.step('committed');
     journal.release(forwarder);
-    await release();
+    await release().catch(() => log.error('not everything could be let go of'));
     forwarder.flush();
     channel.post('released');
     const isLost = new Promise<void>((resolve) => channel.lost(resolve));
@@ -164,9 +173,8 @@ export class Predecessor {
     forwarder.flush();
     this.step('drained');
     channel.post('finished');
-    channel.close();
     metrics.handover_total.inc({ outcome: 'done' });
-    await parts.source.close();
+    await Promise.all([channel.close(), parts.source.close()]);
     this.finish();
   }
 

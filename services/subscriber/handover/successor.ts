@@ -118,27 +118,29 @@ function follow(channel: Channel, parts: Parts, log: Log): Promise<void> {
         if (type === 'released') released();
         if (type === 'finished') break;
       }
-      channel.close();
+      void channel.close();
       log.info('the predecessor is gone');
     };
     read().catch(() => {
-      // Whatever it was, we are the subscriber.
+      // Whatever it was, we are the subscriber; what it had heard and not handed on is lost.
       log.warn('the predecessor ended early');
-      channel.close();
+      void channel.close();
+      for (const handle of parts.registry.restoredHandles()) parts.source.mirrorMissed(handle);
       released();
     });
   });
 }
 
-/** What servers told the predecessor, of subscriptions that may be gone here. */
+/** What servers told the predecessor, of subscriptions that may be gone here, and others have their numbers. */
 function mirrorOf({ registry, source }: Parts): SourceSink {
+  const known = (ref: number, tell: (handle: number) => void): void => {
+    const handle = registry.restoredHandle(ref);
+    if (handle !== undefined) tell(handle);
+  };
   return {
-    status(ref, status) {
-      const handle = registry.handleOf(ref);
-      if (handle !== undefined) source.mirror(handle, status);
-    },
-    signal: (ref, nonce, metadata) => registry.signal(ref, nonce, metadata),
-    maybeMissed: (ref) => registry.maybeMissed(ref),
+    status: (ref, status) => known(ref, (handle) => source.mirror(handle, status)),
+    signal: (ref, nonce, metadata) => known(ref, () => registry.signal(ref, nonce, metadata)),
+    maybeMissed: (ref) => known(ref, (handle) => source.mirrorMissed(handle)),
   };
 }
 

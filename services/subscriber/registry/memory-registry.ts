@@ -143,9 +143,14 @@ export class MemoryRegistry<Address, Credentials>
     this.count();
   }
 
-  /** The source's handle of a subscription; undefined where there is none of this number. */
-  handleOf(ref: number): number | undefined {
-    return this.subscriptions.has(ref) ? this.subscriptions.handle(ref) : undefined;
+  /** The source's handle of a subscription that was taken over; undefined where it is gone, whoever has its number now. */
+  restoredHandle(ref: number): number | undefined {
+    return this.subscriptions.isRestored(ref) ? this.subscriptions.handle(ref) : undefined;
+  }
+
+  /** Of all that were taken over and are still there. */
+  *restoredHandles(): Iterable<number> {
+    for (const row of this.subscriptions.restoredRows()) yield this.subscriptions.handle(row);
   }
 
   register(registration: Registration): Device | undefined {

@@ -36,6 +36,8 @@ export class Subscriptions {
   private readonly restored: NumberedRows;
   /** The last that was given out. */
   serial = 0;
+  /** The last that a predecessor gave out. */
+  private restoredSerial = 0;
   /** Rows ever used. */
   private top = 0;
 
@@ -77,6 +79,16 @@ export class Subscriptions {
   /** All were restored. */
   begin(): void {
     this.restored.end();
+    this.restoredSerial = this.serial;
+  }
+
+  /** Whether this row is in use, and has been since it was restored. Serials wrap. */
+  isRestored(row: number): boolean {
+    return this.has(row) && ((this.serialOf(row) - this.restoredSerial) | 0) <= 0;
+  }
+
+  *restoredRows(): Iterable<number> {
+    for (let row = 0; row < this.top; row++) if (this.isRestored(row)) yield row;
   }
 
   remove(device: DeviceRecord, row: number): void {

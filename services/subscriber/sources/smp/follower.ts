@@ -124,20 +124,30 @@ export class Follower implements SessionEvents {
     if (this.session) this.closed('silent');
   }
 
-  /** A successor subscribes from now on: hears the connection out. `done` is called once it is gone, or at once. */
+  /**
+   * A successor subscribes from now on: hears the connection out, or says what was lost with it since the copy.
+   * `done` is called once it is gone, or at once.
+   */
   drain(sink: SourceSink, isHandedOver: (ref: number) => boolean, done: () => void): void {
     const { session, lists } = this;
+    const { queues, linked } = this.shared;
+    const rows = [...lists.rows()].filter((row) => isHandedOver(queues.ref(row)));
+    for (const row of rows) if (this.hasMissed(row)) sink.maybeMissed(queues.ref(row));
     this.session = undefined;
     this.stop();
     const gone = (): void => {
-      this.shared.linked(false);
+      linked(false);
       done();
     };
-    if (!session) done();
-    else {
-      const rows = [...lists.rows()].filter((row) => isHandedOver(this.shared.queues.ref(row)));
-      this.hearOut(session, sink, rows, gone);
-    }
+    if (session) this.hearOut(session, sink, rows, gone);
+    else done();
+  }
+
+  /** Whether signals may have been lost with a connection, be it one whose rows are still to go back. */
+  private hasMissed(row: number): boolean {
+    const { queues } = this.shared;
+    const isReturning = !this.session && this.returning.has(queues.listOf(row));
+    return queues.has(row, FLAG.missed) || (isReturning && queues.has(row, FLAG.confirmed));
   }
 
   private hearOut(session: Session, sink: SourceSink, rows: readonly number[], done: () => void): void {
@@ -349,6 +359,10 @@ export class Follower implements SessionEvents {
   mirror(row: number, status: FollowStatus): void {
     this.rows.mirror(row, status);
     this.leaveIfIdle();
+  }
+
+  mirrorMissed(row: number): void {
+    this.rows.mirrorMissed(row);
   }
 
   /** Whether a connection is of use to any queue: not to those that ended for good. */

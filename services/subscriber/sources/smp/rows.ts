@@ -133,6 +133,13 @@ export class Rows {
     }
   }
 
+  /** Signals may have been lost at a predecessor: told once we are subscribed, for until then more may be. */
+  mirrorMissed(row: number): void {
+    const { queues, sink } = this.shared;
+    if (queues.listOf(row) === LIST.active) sink.maybeMissed(queues.ref(row));
+    else queues.set(row, FLAG.missed, true);
+  }
+
   /** What a predecessor followed and we can't reach is no longer followed by anybody. */
   unreached(): void {
     for (const list of [LIST.todo, LIST.service]) {

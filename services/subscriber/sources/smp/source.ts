@@ -49,6 +49,10 @@ const MAX_HOSTS = 8;
 /** Units of single queues; far more of them than there can be servers at once. */
 const FIRST_OWN_UNIT = 2 ** 31;
 const MAX_OWN_UNITS = 2 ** 30;
+/** How many share a connection: one queue, a group, all. */
+const SHARING: Readonly<Record<Isolation, number>> = { queue: 0, device: 1, shared: 2 };
+const sharing = (unit: number): number =>
+  unit === SHARED ? SHARING.shared : unit >= FIRST_OWN_UNIT ? SHARING.queue : SHARING.device;
 /** Random bytes in the name of a way through the proxy. */
 const CIRCUIT_SIZE = 16;
 
@@ -189,8 +193,12 @@ export class SmpSource implements Source<SmpQueue, NotifierKey> {
     return this.queues.state(handle);
   }
 
-  /** Takes over a predecessor's server. Throws `RangeError` where there is no room for it, as the next two do. */
+  /**
+   * Takes over a predecessor's server. Throws `RangeError` where there is no room for it, as the next two do, or where
+   * its connection is shared by more than our isolation allows.
+   */
   restoreServer(state: ServerState): void {
+    if (sharing(state.unit) > SHARING[this.isolation]) throw new RangeError('shared by too many');
     const server = this.servers.restore(state);
     if (!server) throw new RangeError('no room for a server');
     this.restoredServers.set(state.number, server);
@@ -232,6 +240,11 @@ export class SmpSource implements Source<SmpQueue, NotifierKey> {
   /** A successor's word on a queue, or a predecessor's last one: what the server told it. */
   mirror(handle: number, status: FollowStatus): void {
     this.followers.get(this.servers.serverOf(this.queues.spelling(handle)))?.mirror(handle, status);
+  }
+
+  /** The same where the server may have told it signals that it could not hand on. */
+  mirrorMissed(handle: number): void {
+    this.followers.get(this.servers.serverOf(this.queues.spelling(handle)))?.mirrorMissed(handle);
   }
 
   /** Subscribes nothing and dials nobody until `begin`; what comes is told as ever. */

@@ -104,6 +104,26 @@ describe('hand-over: registry', () => {
     assert.ok(b.registry.deviceById(first.tokenId));
   });
 
+  test('what the old one still tells of a number is meant for what it was, not for who has it now', async () => {
+    const [a, b] = [connectedRegistry(), connectedRegistry()];
+    const refs: number[] = [];
+    for (const token of [1, 2]) {
+      const followed = a.registry.subscribe(provenDevice(a.registry, token), `x/${token}`, 7);
+      assert.ok('subscription' in followed);
+      refs.push(followed.subscription.ref);
+    }
+    await handRegistry(a, b);
+    const handles = () => refs.map((ref) => b.registry.restoredHandle(ref) !== undefined);
+    assert.deepEqual(handles(), [true, true]);
+    const device = b.registry.deviceAt(0)!;
+    b.registry.unsubscribe(b.registry.subscriptionById(b.registry.subscriptionId(refs[0]!))!);
+    const next = b.registry.subscribe(device, 'x/3', 7);
+    assert.ok('subscription' in next);
+    assert.equal(next.subscription.ref, refs[0]);
+    assert.deepEqual(handles(), [false, true]);
+    assert.equal([...b.registry.restoredHandles()].length, 1);
+  });
+
   test('no room for it: refused', async () => {
     const a = connectedRegistry();
     provenDevice(a.registry, 1);
