@@ -32,7 +32,8 @@ chmod 755 "$lib/dist/services/cli/main.js"
 ln -s ../lib/porchlight/dist/services/cli/main.js "$stage/usr/bin/porchlight"
 
 install -Dm 644 "$here/files/sysusers.conf" "$stage/usr/lib/sysusers.d/porchlight.conf"
-install -Dm 644 -t "$stage/lib/systemd/system" "$root"/deploy/systemd/*.service
+install -Dm 644 -t "$stage/lib/systemd/system" "$root"/deploy/systemd/*.service "$root"/deploy/systemd/*.socket
+install -m 755 "$root/deploy/systemd/subscriber-instances" "$lib"
 install -m 644 "$here/files/gateway.env" "$here/files/subscriber.env" "$stage/etc/porchlight"
 install -m 644 "$root/LICENSE" "$stage/usr/share/doc/porchlight/copyright"
 install -m 755 "$here/files/postinst" "$here/files/prerm" "$here/files/postrm" "$stage/DEBIAN"

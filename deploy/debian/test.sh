@@ -42,8 +42,11 @@ rm "$root/nodejs.deb"
 package=$("$here/build.sh" "$work")
 say "built $(basename "$package"), $(du -h "$package" | cut -f1)"
 paths > "$work/before"
+# Twice: the second is an upgrade, and systemd is not there to be asked for anything.
 cp "$package" "$root/porchlight.deb"
-inside dpkg -i /porchlight.deb >"$work/log" 2>&1 || { cat "$work/log" >&2; fail "dpkg -i"; }
+for time in first second; do
+    inside dpkg -i /porchlight.deb >"$work/log" 2>&1 || { cat "$work/log" >&2; fail "dpkg -i, the $time time"; }
+done
 rm "$root/porchlight.deb"
 
 inside porchlight --version >/dev/null || fail "porchlight --version"
@@ -53,6 +56,10 @@ for service in gateway subscriber; do
     [ "$(stat -c '%a %u' "$root/var/lib/porchlight-$service")" = "700 $uid" ] || fail "folder of $service"
     [ -f "$root/lib/systemd/system/porchlight-$service.service" ] || fail "no unit of $service"
 done
+for file in lib/systemd/system/porchlight-subscriber.socket lib/systemd/system/porchlight-subscriber@.service; do
+    [ -f "$root/$file" ] || fail "no $file"
+done
+[ -x "$root/usr/lib/porchlight/subscriber-instances" ] || fail "nothing to upgrade by"
 [ -z "$(find "$root/usr/lib/porchlight" -perm /022 ! -type l)" ] || fail "somebody may change the code"
 say "installed: users, folders, units"
 

@@ -17,7 +17,10 @@ const FILE_CODES: Readonly<Record<string, string>> = {
   ENOSPC: 'the disk is full',
 };
 
-/** Prints the failure and sets the exit status: 2 for what the user gave, 1 for everything else. */
+/**
+ * Prints the failure and sets the exit status: 2 for what the user gave, 3 where the subscriber that runs serves on (units
+ * mind both), 1 for everything else.
+ */
 export function reportFailure(error: unknown): void {
   const say = (line: string) => process.stderr.write(`porchlight: ${line}\n`);
   if (error instanceof ConfigError) {
@@ -28,7 +31,7 @@ export function reportFailure(error: unknown): void {
     process.exitCode = 2;
   } else if (error instanceof HandOverError) {
     say(`cannot take over: ${error.reason}; the subscriber that runs serves on`);
-    process.exitCode = 1;
+    process.exitCode = 3;
   } else {
     say(systemProblem(error as NodeJS.ErrnoException) ?? String((error as Error)?.stack ?? error));
     process.exitCode = 1;

@@ -15,7 +15,7 @@ export function hindrance(
 ): string | undefined {
   if (pid === 1) return 'the container would end with this process: start another one beside it';
   if (env.SYSTEMD_EXEC_PID === String(pid))
-    return 'systemd would end the new process too: start the other unit';
+    return 'systemd would end the new process too: systemctl reload porchlight-subscriber takes the other unit';
   return undefined;
 }
 
