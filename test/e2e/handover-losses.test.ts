@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { afterEach, describe, test } from 'node:test';
 import type { Channel } from '../../services/subscriber/handover/channel.js';
 import { readEvents } from '../../services/subscriber/handover/events.js';
+import { sleep, systemClock } from '../../shared/run/clock.js';
 import { askControl } from '../../shared/run/control-client.js';
 import { HandOverError } from '../../shared/run/hand-over-error.js';
 import { eventually, eventuallyLater } from '../support/world/eventually.js';
@@ -44,6 +45,20 @@ describe('a hand-over while something breaks', () => {
     await before.close();
     const checks = () => phone.results.filter((result) => result?.kind === 'check').length;
     await eventuallyLater(world.clock, 'told to look', () => checks() > 0);
+  });
+
+  test('a phone that asks meanwhile waits on its connection, and is answered by whoever serves', async () => {
+    const { world, phone } = await settledWorld();
+    const { socket, channel } = await asSuccessor(world);
+    while ((await channel.next()).type !== 'end');
+    const order: number[] = [];
+    const asked = [1, 2, 3].map((n) => phone.sdk.check().then(() => order.push(n)));
+    await sleep(systemClock, 50);
+    assert.deepEqual(order, []);
+    socket.destroy();
+    await Promise.all(asked);
+    assert.deepEqual(order, [1, 2, 3]);
+    assert.equal(phone.sdk.status, 'ACTIVE');
   });
 
   test('burning: nobody takes over what is burnt', async () => {

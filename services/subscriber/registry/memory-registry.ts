@@ -3,7 +3,7 @@
  * rules of design §4.1. No I/O of its own: it tells the source what to follow and hears what came of it.
  */
 import type { Crypto } from '../../../shared/crypto/crypto.js';
-import { sameBytes } from '../../../shared/encoding/bytes.js';
+import { sameBytes, wipe } from '../../../shared/encoding/bytes.js';
 import { NO_ROW } from '../../../shared/memory/id-index.js';
 import { HASH_KEY_BYTES, KeyedHash } from '../../../shared/memory/keyed-hash.js';
 import type { Clock } from '../../../shared/run/clock.js';
@@ -92,6 +92,7 @@ export class MemoryRegistry<Address, Credentials>
   /** Overwrites all secrets; nothing works afterwards. */
   close(): void {
     this.devices.close();
+    wipe(this.ids.key, this.queueKey);
   }
 
   /** Views, and the last serial. */

@@ -203,6 +203,7 @@ class Engine implements WakeEngine {
     for (const lane of this.lanes.values()) lane.close();
     this.dispatcher.close();
     this.farewells.close();
+    wipe(this.secretKey);
   }
 
   private countWaiting(): void {

@@ -232,9 +232,9 @@ export class Verification {
     codeHash: Uint8Array,
   ): ProofResult {
     const { states, vault, clock, resume } = this.deps;
-    if (!isStill(pager, generation)) return this.judged('unreachable');
-    this.keep(pager, capability);
+    if (isStill(pager, generation)) this.keep(pager, capability);
     wipe(capability);
+    if (!isStill(pager, generation)) return this.judged('unreachable');
     vault.codeHash(pager.secrets!).set(codeHash);
     pager.lastProofAt = clock.monotonic();
     pager.wrongCodes = 0;

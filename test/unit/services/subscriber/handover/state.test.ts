@@ -146,6 +146,15 @@ async function handEngine(from: WakeRig, to: WakeRig): Promise<void> {
 }
 
 describe('hand-over: wake engine', () => {
+  test('closed, it keeps no key of those that crossed', async () => {
+    const { engine, registry, active } = wakeRig(crypto);
+    await active(1);
+    const { ids, queues } = registry.keys;
+    engine.close();
+    registry.close();
+    for (const key of [engine.secretKey, ids, queues]) assert.ok(key.every((byte) => byte === 0));
+  });
+
   test('a push in flight is sent again under its id, with its bytes; told is told', async () => {
     const [a, b] = [wakeRig(crypto), wakeRig(crypto)];
     const device = await a.active(1);
