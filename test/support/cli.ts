@@ -40,6 +40,10 @@ export class Cli {
     this.exited = new Promise((resolve) => this.process.once('close', resolve));
   }
 
+  get pid(): number {
+    return this.process.pid!;
+  }
+
   async ended(): Promise<CliResult> {
     const code = await this.exited;
     return { code, stdout: this.stdout, stderr: this.stderr };
