@@ -12,21 +12,17 @@ import { after, before, describe, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { descriptorOf } from '../../services/subscriber/handover/child.js';
 import { makeSubscriber } from '../../services/subscriber/init.js';
-import { utf8 } from '../../shared/encoding/bytes.js';
 import { formatGatewayAddress } from '../../shared/relay/identity.js';
-import { sleep, systemClock } from '../../shared/run/clock.js';
 import { listenOn } from '../../shared/run/listen.js';
 import { parseServer } from '../../shared/smp/address.js';
 import { runCli } from '../support/cli.js';
-import { Accountant } from '../support/world/accountant.js';
 import { eventually } from '../support/world/eventually.js';
-import { TestPhone } from '../support/world/phone.js';
+import type { TestPhone } from '../support/world/phone.js';
+import { settledPhone, staysTheSame } from '../support/world/settled-phone.js';
 import { HOST, startWorld, TOPIC, type World } from '../support/world/world.js';
 
 const EXECUTABLE = fileURLToPath(new URL('../../services/cli/main.js', import.meta.url));
 const SOME_PORT = 8443;
-/** Between messages: a phone has its budget, and a queue its bound. */
-const PAUSE_MS = 80;
 const ANY_PORT = `${HOST}:0`;
 
 describe('hand-over between processes', () => {
@@ -77,57 +73,20 @@ describe('hand-over between processes', () => {
 
   const times = (text: string, pattern: RegExp): number => text.match(new RegExp(pattern, 'g'))?.length ?? 0;
 
-  /** A phone of the process at this port, registered and following a queue. */
-  async function settledPhone(port: number): Promise<TestPhone> {
+  /** A phone of the process at this port. */
+  function phoneAt(port: number): Promise<TestPhone> {
     world.notificationServer = { ...parseServer(address, 'ntf'), port: String(port) };
-    const phone = new TestPhone(world);
-    await eventually('registered', async () => {
-      if (phone.sdk.status === undefined || phone.sdk.status === 'NEW') {
-        await phone.sdk.register({ provider: 'AT', text: utf8(phone.token) }).catch(() => {});
-      }
-      return phone.sdk.status === 'ACTIVE';
-    });
-    await phone.stopPeriodicChecks();
-    await phone.follow('queue');
-    return phone;
-  }
-
-  async function staysTheSame(phone: TestPhone, happens: () => Promise<void>): Promise<void> {
-    const accountant = new Accountant([phone]);
-    const before = phone.sdk.save();
-    let isOver = false;
-    const traffic = async (): Promise<void> => {
-      while (!isOver) {
-        await accountant.send(phone, 'queue');
-        await sleep(systemClock, PAUSE_MS);
-      }
-    };
-    await Promise.all([
-      traffic(),
-      happens().finally(() => {
-        isOver = true;
-      }),
-    ]);
-    await phone.receive('queue');
-    assert.deepEqual(await accountant.settle(world.clock), []);
-    await phone.sdk.check();
-    assert.equal(phone.sdk.status, 'ACTIVE');
-    const after = phone.sdk.save();
-    assert.deepEqual(after.device?.registered, before.device?.registered);
-    assert.deepEqual(
-      after.subscriptions.map(({ subscriptionId }) => subscriptionId),
-      before.subscriptions.map(({ subscriptionId }) => subscriptionId),
-    );
+    return settledPhone(world);
   }
 
   test('porchlight upgrade, twice in a row: same port, same ids, nothing untold', async () => {
     const service = run(process.execPath, [EXECUTABLE, 'subscriber', '--config', 's/subscriber.toml']);
     await eventually('ready', () => /: ready\n/.test(service.said));
     const port = Number(/listening.* port=(\d+)/.exec(service.said)![1]);
-    const phone = await settledPhone(port);
+    const phone = await phoneAt(port);
     const told = service.said.length;
     for (let n = 1; n <= 2; n++) {
-      await staysTheSame(phone, async () => {
+      await staysTheSame(world, phone, async () => {
         const { code, stdout, stderr } = await runCli(
           { cwd, env },
           'upgrade',
@@ -154,8 +113,8 @@ describe('hand-over between processes', () => {
     const units = run('/bin/sh', ['-c', `${start}\nread next\n${start}\nwait`], [descriptorOf(shared)]);
     shared.close();
     await eventually('ready', () => /: ready\n/.test(units.said));
-    const phone = await settledPhone(port);
-    await staysTheSame(phone, async () => {
+    const phone = await phoneAt(port);
+    await staysTheSame(world, phone, async () => {
       units.child.stdin!.write('\n');
       await eventually('taken over', () => times(units.said, /: ready\n/) === 2);
     });
