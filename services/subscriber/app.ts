@@ -14,24 +14,21 @@ import { type ObserveListener, startObserving } from '../../shared/run/observe.j
 import { measureProcess } from '../../shared/run/process-metrics.js';
 import { openStatusPages, type StatusPages } from '../../shared/run/status/pages.js';
 import { packageVersion } from '../../shared/run/version.js';
-import { parseServer, type SmpQueue } from '../../shared/smp/address.js';
+import { parseServer } from '../../shared/smp/address.js';
 import { burnCommand } from './burn.js';
 import { type NtfListener, startNtfListener } from './clients/listener.js';
 import { clientMetrics } from './clients/metrics.js';
 import type { SubscriberConfig } from './config.js';
+import { assemble, type Base, type Links, openLinks } from './core.js';
 import { checkAddresses, Doors, OBSERVE, persistently } from './doors.js';
 import { openSubscriberFiles, type SubscriberFiles } from './files.js';
 import { gatedLink } from './handover/gate.js';
-import { Journal } from './handover/journal.js';
 import { handOverMetrics } from './handover/metrics.js';
 import { Predecessor } from './handover/predecessor.js';
 import type { Parts } from './handover/state.js';
 import { Shift } from './handover/succession.js';
 import { upgradeCommand } from './handover/upgrade.js';
 import { SUBSCRIBER_HOLDINGS } from './inventory.js';
-import { dialThrough } from './outbound/connector.js';
-import type { GatewayLink } from './outbound/gateway-link.js';
-import { createGatewayLink } from './outbound/link.js';
 import { linkMetrics } from './outbound/metrics.js';
 import { type Canaries, startCanaries } from './probe/canaries.js';
 import type { CanaryShared } from './probe/canary.js';
@@ -39,18 +36,11 @@ import { doctorCommand, type GatewayToCheck } from './probe/doctor/command.js';
 import type { ListenerToCheck } from './probe/doctor/listeners.js';
 import { probeMetrics } from './probe/metrics.js';
 import { openUser } from './probe/own-queue.js';
-import { MAX_WATCHES, WatchedSink } from './probe/queue-watch.js';
+import type { WatchedSink } from './probe/queue-watch.js';
 import { unreadyGateway } from './readiness.js';
-import { MemoryRegistry } from './registry/memory-registry.js';
-import { registryMetrics } from './registry/metrics.js';
-import { smpAddressForm } from './registry/smp-address-form.js';
-import { smpMetrics } from './sources/smp/metrics.js';
-import { type NotifierKey, SmpSource } from './sources/smp/source.js';
-import { wayOf } from './sources/smp/ways-config.js';
+import type { SmpSource } from './sources/smp/source.js';
 import { subscriberStatus } from './status.js';
 import { traceCommand } from './trace.js';
-import { createWakeEngine, type WakeListener } from './wake/engine.js';
-import { wakeMetrics } from './wake/metrics.js';
 
 const PROCESS_KEY_SIZE = 32;
 const MINUTE_MS = 60_000;
@@ -263,84 +253,6 @@ class Service implements Subscriber {
     const socket = { listen: config.observe.listen, fd: this.sockets.get(OBSERVE) };
     return startObserving({ ...socket, metrics, notReady, measure, pages });
   }
-}
-
-interface Base {
-  readonly crypto: Crypto;
-  readonly clock: Clock;
-  readonly log: Log;
-  readonly random: () => number;
-}
-
-type Links = ReadonlyMap<string, GatewayLink>;
-
-/** Everything between the messaging servers and the gateways, from left to right. */
-function assemble(
-  config: SubscriberConfig,
-  { service }: SubscriberFiles,
-  base: Base,
-  metrics: Metrics,
-  links: Links,
-  heldClock: Clock,
-) {
-  const { limits, smp } = config;
-  const registry = new MemoryRegistry<SmpQueue, NotifierKey>({
-    ...base,
-    clock: heldClock,
-    metrics: metrics.add(registryMetrics),
-    form: smpAddressForm,
-    limits: {
-      devices: limits.devices,
-      unverifiedDevices: limits.unverified_devices,
-      subscriptions: limits.subscriptions,
-      subscriptionsPerDevice: limits.subscriptions_per_device,
-    },
-  });
-  const journal = new Journal(registry);
-  const sink = new WatchedSink(journal, base.clock);
-  const source = new SmpSource({
-    ...base,
-    sink,
-    metrics: metrics.add(smpMetrics),
-    service,
-    proxy: smp.socks_proxy,
-    isolation: smp.isolation,
-    allow: smp.allow_networks,
-    ways: smp.servers.map(wayOf),
-    limits: { queues: limits.subscriptions + MAX_WATCHES, servers: smp.max_servers },
-  });
-  const wake = createWakeEngine({
-    ...base,
-    clock: heldClock,
-    metrics: metrics.add(wakeMetrics),
-    devices: registry,
-    queues: registry,
-    listeners: config.listeners.map((listener) => wakeListener(listener, links)),
-    limits: { devices: limits.devices, mailboxEntries: limits.mailbox_entries },
-  });
-  registry.connect(source, wake);
-  return { registry, sink, source, wake, journal };
-}
-
-const wakeListener = (listener: SubscriberConfig['listeners'][number], links: Links): WakeListener => ({
-  name: listener.name,
-  link: links.get(listener.gateway)!,
-  profile: listener.profile,
-  mode: listener.mode,
-  class: listener.class,
-  coalesceMs: listener.coalesce_ms,
-  delayMs: listener.delay_ms,
-});
-
-type LinkBase = Omit<Parameters<typeof createGatewayLink>[0], 'address' | 'tls'>;
-
-function openLinks(config: SubscriberConfig, base: LinkBase): Map<string, GatewayLink> {
-  const links = new Map<string, GatewayLink>();
-  for (const { name, address, ca_file, socks_proxy } of config.gateways) {
-    const way = socks_proxy && { dial: dialThrough(socks_proxy) };
-    links.set(name, createGatewayLink({ ...base, ...way, address, tls: { caFile: ca_file } }));
-  }
-  return links;
 }
 
 type CanaryBase = Base & Pick<CanaryShared, 'metrics' | 'sink'> & { readonly source: SmpSource };
