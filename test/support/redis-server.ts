@@ -12,12 +12,15 @@ const START_MS = 10_000;
 
 export class RedisServer {
   readonly port: number;
+  /** Where the servers of a cluster speak to each other. */
+  readonly busPort: number;
   readonly folder: string;
   private readonly args: readonly string[];
   private process: ChildProcess | undefined;
 
-  private constructor(port: number, args: readonly string[]) {
+  private constructor([port, busPort]: readonly [number, number], args: readonly string[]) {
     this.port = port;
+    this.busPort = busPort;
     this.folder = mkdtempSync(join(tmpdir(), 'porchlight-redis-'));
     this.args = args;
   }
@@ -25,8 +28,7 @@ export class RedisServer {
   /** @param args options of redis-server beside port and folder */
   static async start(...args: string[]): Promise<RedisServer> {
     needsCommand('redis-server', 'redis-server');
-    const [port] = await freePorts(1);
-    const server = new RedisServer(port!, args);
+    const server = new RedisServer((await freePorts(2)) as [number, number], args);
     await server.start();
     return server;
   }
@@ -39,7 +41,14 @@ export class RedisServer {
   async start(): Promise<void> {
     const listen = this.args.includes('--tls-port') ? [] : ['--port', `${this.port}`];
     const quiet = ['--bind', '127.0.0.1', '--save', '', '--appendonly', 'no', '--dir', this.folder];
-    const args = [...listen, ...quiet, ...this.args.map((arg) => (arg === 'PORT' ? `${this.port}` : arg))];
+    // By default it is 10,000 above the other, where outgoing connections may have it.
+    const bus = this.args.includes('--cluster-enabled') ? ['--cluster-port', `${this.busPort}`] : [];
+    const args = [
+      ...listen,
+      ...bus,
+      ...quiet,
+      ...this.args.map((arg) => (arg === 'PORT' ? `${this.port}` : arg)),
+    ];
     this.process = spawn('redis-server', args, { stdio: 'ignore' });
     const end = systemClock.monotonic() + START_MS;
     while (!(await accepts(this.port))) {

@@ -34,7 +34,8 @@ async function startCluster(): Promise<RedisServer[]> {
   for (const [n, server] of servers.entries()) {
     const [from, to] = [Math.ceil((n * SLOTS) / 3), Math.ceil(((n + 1) * SLOTS) / 3) - 1];
     await server.command('CLUSTER', 'ADDSLOTSRANGE', `${from}`, `${to}`);
-    if (n > 0) await server.command('CLUSTER', 'MEET', '127.0.0.1', `${servers[0]!.port}`);
+    const { port, busPort } = servers[0]!;
+    if (n > 0) await server.command('CLUSTER', 'MEET', '127.0.0.1', `${port}`, `${busPort}`);
   }
   await eventually('a cluster', async () => {
     const infos = await Promise.all(servers.map((server) => server.command('CLUSTER', 'INFO')));
