@@ -5,7 +5,7 @@ import { uniform } from '../../shared/crypto/uniform.js';
 import { wipe } from '../../shared/encoding/bytes.js';
 import { subscriberTag } from '../../shared/relay/identity.js';
 import { type Clock, systemClock } from '../../shared/run/clock.js';
-import { type ControlSocket, controlPath, startControl } from '../../shared/run/control.js';
+import { type ControlSocket, controlPath, lateCommand, startControl } from '../../shared/run/control.js';
 import { inventoryCommand } from '../../shared/run/inventory.js';
 import type { ListenAddress } from '../../shared/run/listen.js';
 import type { Log } from '../../shared/run/log.js';
@@ -32,7 +32,7 @@ import { SUBSCRIBER_HOLDINGS } from './inventory.js';
 import { linkMetrics } from './outbound/metrics.js';
 import { type Canaries, startCanaries } from './probe/canaries.js';
 import type { CanaryShared } from './probe/canary.js';
-import { doctorCommand, type GatewayToCheck } from './probe/doctor/command.js';
+import type { GatewayToCheck } from './probe/doctor/command.js';
 import type { ListenerToCheck } from './probe/doctor/listeners.js';
 import { probeMetrics } from './probe/metrics.js';
 import { openUser } from './probe/own-queue.js';
@@ -213,10 +213,13 @@ class Service implements Subscriber {
         closeListeners: () => doors.closeListeners(),
       }),
       trace: traceCommand({ clock, wake, holderOf: (queue) => registry.holderOf(queue) }),
-      doctor: doctorCommand({
-        ...{ ...base, source, sink, registry, wake },
-        gateways: gatewaysToCheck(config, links),
-        listeners: () => listenersToCheck(config, files, doors.listeners),
+      doctor: lateCommand(async () => {
+        const { doctorCommand } = await import('./probe/doctor/command.js');
+        return doctorCommand({
+          ...{ ...base, source, sink, registry, wake },
+          gateways: gatewaysToCheck(config, links),
+          listeners: () => listenersToCheck(config, files, doors.listeners),
+        });
       }),
       upgrade: upgradeCommand({ clock, predecessor, sockets: () => doors.sockets }),
     };

@@ -49,6 +49,15 @@ export type ControlCommand = (
 /** Takes over the connection behind its request, whatever is spoken on it then. `socket` is paused. */
 export type ControlStream = (socket: Socket) => Promise<void>;
 
+/** A command whose code is loaded when it is first asked for, so that it costs a service that never is nothing. */
+export function lateCommand(load: () => Promise<ControlCommand>): ControlCommand {
+  let loaded: Promise<ControlCommand> | undefined;
+  return async (...request) => {
+    loaded ??= load();
+    return (await loaded)(...request);
+  };
+}
+
 export interface ControlOptions {
   readonly path: string;
   /** By the word that stands as `do` in a request. */
