@@ -26,7 +26,7 @@ import { gatedLink } from './handover/gate.js';
 import { handOverMetrics } from './handover/metrics.js';
 import { Predecessor } from './handover/predecessor.js';
 import type { Parts } from './handover/state.js';
-import { Shift } from './handover/succession.js';
+import { Shift, type TakeOver } from './handover/succession.js';
 import { upgradeCommand } from './handover/upgrade.js';
 import { SUBSCRIBER_HOLDINGS } from './inventory.js';
 import { linkMetrics } from './outbound/metrics.js';
@@ -49,8 +49,8 @@ export interface SubscriberDeps {
   readonly log: Log;
   readonly clock?: Clock;
   readonly crypto?: Crypto;
-  /** Take over from the subscriber that listens on the control socket, if one does. */
-  readonly takeOver?: boolean;
+  /** Instead of starting with nothing. */
+  readonly takeOver?: TakeOver;
   /** Descriptors of sockets that listen already, by the names of listeners and `observe`. */
   readonly sockets?: ReadonlyMap<string, number>;
   /** Ends the process, once everything that it held is revoked. */

@@ -4,7 +4,7 @@
  */
 import assert from 'node:assert/strict';
 import { type ChildProcess, type StdioOptions, spawn } from 'node:child_process';
-import { mkdtempSync, rmSync } from 'node:fs';
+import { copyFileSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -100,6 +100,25 @@ describe('hand-over between processes', () => {
     }
     const ports = [...service.said.matchAll(/listening.* port=(\d+)/g)].map((match) => Number(match[1]));
     assert.deepEqual(ports, [port, port, port]);
+    end(service.child.pid!);
+  });
+
+  test('a new process that looks for the old one elsewhere ends, and the old one serves on', async () => {
+    const file = join(cwd, 's/subscriber.toml');
+    const unchanged = join(cwd, 's/unchanged.toml');
+    const service = run(process.execPath, [EXECUTABLE, 'subscriber', '--config', file]);
+    await eventually('ready', () => /: ready\n/.test(service.said));
+    copyFileSync(file, unchanged);
+    writeFileSync(file, readFileSync(file, 'utf8').replace(/control\.sock/, 'moved.sock'));
+    const phone = await phoneAt(Number(/listening.* port=(\d+)/.exec(service.said)![1]));
+    await staysTheSame(world, phone, async () => {
+      const { code, stderr } = await runCli({ cwd, env }, 'upgrade', '--config', unchanged);
+      assert.equal(code, 2);
+      assert.match(stderr, /the new process ended \(status 3\); the old one serves on/);
+    });
+    assert.match(service.said, /^porchlight: cannot take over: nobody listens on control\.socket/m);
+    assert.equal(times(service.said, /: ready\n/), 1);
+    copyFileSync(unchanged, file);
     end(service.child.pid!);
   });
 

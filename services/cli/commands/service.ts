@@ -12,7 +12,7 @@ export interface ServiceOptions {
   readonly config: string;
   readonly checkConfig?: true;
   /** Of a subscriber: without losing what the one that runs holds. */
-  readonly takeOver?: true;
+  readonly takeOver?: true | 'must';
 }
 
 interface Running {

@@ -6,7 +6,9 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import type { Server } from 'node:net';
 import { socketVariables } from '../../../shared/run/inherited-sockets.js';
 
-export const TAKE_OVER = '--take-over';
+/** Of the one that runs, if one does; and of our own child, which is nothing without us. */
+const TAKE_OVER = '--take-over';
+const MUST_TAKE_OVER = '--must-take-over';
 
 /** Why this process can't have a successor that it starts itself; undefined where it can. */
 export function hindrance(
@@ -22,8 +24,8 @@ export function hindrance(
 /** @param sockets by the names of listeners */
 export function spawnSuccessor(sockets: ReadonlyMap<string, Server>): ChildProcess {
   const [program, ...args] = process.argv.slice(1);
-  const own = args.filter((arg) => arg !== TAKE_OVER);
-  return spawn(process.execPath, [...process.execArgv, program!, ...own, TAKE_OVER], {
+  const own = args.filter((arg) => arg !== TAKE_OVER && arg !== MUST_TAKE_OVER);
+  return spawn(process.execPath, [...process.execArgv, program!, ...own, MUST_TAKE_OVER], {
     stdio: ['inherit', 'inherit', 'inherit', ...[...sockets.values()].map(descriptorOf)],
     env: { ...process.env, ...socketVariables([...sockets.keys()]) },
   });

@@ -4,6 +4,7 @@
  */
 import type { Crypto, KeyPair } from '../../../shared/crypto/crypto.js';
 import type { Clock } from '../../../shared/run/clock.js';
+import { HandOverError } from '../../../shared/run/hand-over-error.js';
 import type { Log } from '../../../shared/run/log.js';
 import type { MetricHandles } from '../../../shared/run/metrics.js';
 import { Gate, gatedClock, shiftedClock } from './gate.js';
@@ -18,9 +19,14 @@ export interface ShiftOptions {
   readonly log: Log;
   /** Of the control socket. */
   readonly path: string;
-  /** Take over from the subscriber that listens there, if one does. */
-  readonly takeOver: boolean;
+  readonly takeOver: TakeOver;
 }
+
+/** From the subscriber that listens on the control socket: if one does, or in any case. */
+export type TakeOver = boolean | 'must';
+
+/** The configuration names another control socket than that of the one that started us, or it is gone. */
+const NOBODY = 'nobody listens on control.socket of this configuration';
 
 /** The change from one process to the next, as the later one sees it. */
 export class Shift {
@@ -43,6 +49,7 @@ export class Shift {
   /** Rejects with `HandOverError` where a predecessor can't be succeeded: it serves on. */
   static async start(options: ShiftOptions): Promise<Shift> {
     const succession = options.takeOver ? await succeed(options) : undefined;
+    if (succession === undefined && options.takeOver === 'must') throw new HandOverError(NOBODY);
     return new Shift(options.clock, succession);
   }
 

@@ -59,6 +59,8 @@ function takenOver(child: ChildProcess, predecessor: Predecessor, clock: Clock):
       end();
     };
     child.once('error', () => fail('the new process could not be started'));
-    child.once('exit', () => fail('the new process ended'));
+    child.once('exit', (status) => fail(`the new process ended (${ending(status)})`));
   });
 }
+
+const ending = (status: number | null): string => (status === null ? 'killed' : `status ${status}`);
