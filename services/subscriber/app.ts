@@ -7,7 +7,7 @@ import { subscriberTag } from '../../shared/relay/identity.js';
 import { type Clock, systemClock } from '../../shared/run/clock.js';
 import { type ControlSocket, controlPath, lateCommand, startControl } from '../../shared/run/control.js';
 import { inventoryCommand } from '../../shared/run/inventory.js';
-import type { ListenAddress } from '../../shared/run/listen.js';
+import { formatListen, type ListenAddress } from '../../shared/run/listen.js';
 import type { Log } from '../../shared/run/log.js';
 import { Metrics } from '../../shared/run/metrics.js';
 import { type ObserveListener, startObserving } from '../../shared/run/observe.js';
@@ -163,8 +163,10 @@ class Service implements Subscriber {
     doors.control = await open(() => this.openControl());
     for (const listener of config.listeners) {
       doors.listeners.set(listener.name, await open(() => this.openListener(listener)));
+      this.warnOfPort(listener.name, listener.listen, doors.listeners.get(listener.name)!.port);
     }
     doors.observing = await open(() => this.openObserving());
+    this.warnOfPort(OBSERVE, config.observe.listen, doors.observing.port);
     shift.begin(parts);
     const probe = { ...base, metrics: this.probeMetrics, source: parts.source, sink: this.sink };
     this.canaries = openCanaries(config, probe);
@@ -199,6 +201,13 @@ class Service implements Subscriber {
       [OBSERVE, observe.listen] as const,
     ];
     return all.filter(([name]) => !this.sockets.has(name)).map(([, listen]) => listen);
+  }
+
+  /** An inherited socket counts, whatever the configuration says: nobody should look for phones at the wrong port. */
+  private warnOfPort(name: string, listen: ListenAddress, port: number): void {
+    if (!this.sockets.has(name) || listen.port === 0 || listen.port === port) return;
+    const event = 'the inherited socket counts, and its port, not listen of the configuration';
+    this.base.log.warn(event, { listen: formatListen(listen), port, name });
   }
 
   private openControl(): Promise<ControlSocket> {

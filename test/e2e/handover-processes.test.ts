@@ -126,7 +126,8 @@ describe('hand-over between processes', () => {
     const shared = createServer();
     await listenOn(shared, { host: HOST, port: 0 });
     const { port } = shared.address() as { port: number };
-    const unit = `LISTEN_FDS=1 LISTEN_FDNAMES=phones exec "${process.execPath}" "${EXECUTABLE}" subscriber --config s/subscriber.toml --take-over`;
+    const elsewhere = `PORCHLIGHT_SUBSCRIBER_LISTENERS_0_LISTEN=${HOST}:${SOME_PORT}`;
+    const unit = `${elsewhere} LISTEN_FDS=1 LISTEN_FDNAMES=phones exec "${process.execPath}" "${EXECUTABLE}" subscriber --config s/subscriber.toml --take-over`;
     const start = `sh -c 'LISTEN_PID=$$ ${unit}' <&- &`;
     // As systemd does, the shell holds the socket and accepts nothing.
     const units = run('/bin/sh', ['-c', `${start}\nread next\n${start}\nwait`], [descriptorOf(shared)]);
@@ -138,5 +139,7 @@ describe('hand-over between processes', () => {
       await eventually('taken over', () => times(units.said, /: ready\n/) === 2);
     });
     await eventually('gone', () => /kind=gone/.test(units.said));
+    const warning = `WARN .*inherited socket counts.* listen=${HOST}:${SOME_PORT} port=${port} name=phones\\n`;
+    assert.equal(times(units.said, new RegExp(warning)), 2);
   });
 });
