@@ -14,6 +14,7 @@ import { subscriberTag } from '../../../shared/relay/identity.js';
 import type { Clock } from '../../../shared/run/clock.js';
 import { readSecretFile, SecretFileError, writeSecretFile } from '../../../shared/run/files.js';
 import type { Log } from '../../../shared/run/log.js';
+import { withFileLock } from './file-lock.js';
 
 /** How often the file is looked at while requests come. */
 const LOOK_MS = 1_000;
@@ -115,10 +116,12 @@ export class Roster {
 
   /** Adds a subscriber, or says something else of it. Throws `RosterError`. */
   put(key: string, limits: SubscriberLimits): RosterEntry {
-    const kept = this.others(key);
-    if (kept.length >= MAX_ENTRIES) throw new RosterError(`the list has ${MAX_ENTRIES} entries already`);
-    this.write([...kept, { ...limits, key }]);
-    return this.entries.get(this.tagOf(key))!;
+    return this.alone(() => {
+      const kept = this.listed().filter((entry) => entry.key !== key);
+      if (kept.length >= MAX_ENTRIES) throw new RosterError(`the list has ${MAX_ENTRIES} entries already`);
+      this.write([...kept, { ...limits, key }]);
+      return this.entries.get(this.tagOf(key))!;
+    });
   }
 
   /**
@@ -126,11 +129,15 @@ export class Roster {
    * it was not on it.
    */
   remove(key: string): boolean {
-    const before = this.find(this.tagOf(key));
-    if (before === undefined) return false;
-    const kept = this.others(key);
-    this.write(before.isConfigured ? [...kept, { key, rate: 0 }] : kept);
-    return true;
+    return this.alone(() => {
+      const listed = this.listed();
+      this.take(listed);
+      const before = this.entries.get(this.tagOf(key));
+      if (before === undefined) return false;
+      const kept = listed.filter((entry) => entry.key !== key);
+      this.write(before.isConfigured ? [...kept, { key, rate: 0 }] : kept);
+      return true;
+    });
   }
 
   tagOf(key: string): string {
@@ -166,10 +173,21 @@ export class Roster {
     return result.data.subscribers;
   }
 
-  /** What the file says of all others. A list that a hand has spoilt is not written over. */
-  private others(key: string): FileEntry[] {
+  /** Reads and writes the file while no other process does: of two changes at once none is lost. */
+  private alone<T>(change: () => T): T {
+    const { file, clock } = this.options;
     try {
-      return this.read().filter((entry) => entry.key !== key);
+      return withFileLock(`${file}.lock`, clock, change);
+    } catch (error) {
+      if (error instanceof RosterError) throw error;
+      throw unusable(file, 'locked', error);
+    }
+  }
+
+  /** What the file says now. A list that a hand has spoilt is not written over. */
+  private listed(): FileEntry[] {
+    try {
+      return this.read();
     } catch (error) {
       if (error instanceof SecretFileError) throw new RosterError(error.message);
       throw unusable(this.options.file, 'read', error);
@@ -199,7 +217,7 @@ export class Roster {
   }
 }
 
-const unusable = (file: string, done: 'read' | 'written', error: unknown): RosterError =>
+const unusable = (file: string, done: 'read' | 'written' | 'locked', error: unknown): RosterError =>
   new RosterError(`${file}: cannot be ${done} (${(error as NodeJS.ErrnoException).code ?? 'unknown'})`);
 
 /** Undefined where it is no JSON; the schema says the rest. */

@@ -1,9 +1,20 @@
 import assert from 'node:assert/strict';
-import { chmodSync, mkdtempSync, readFileSync, rmSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
+import {
+  chmodSync,
+  existsSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  utimesSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, describe, test } from 'node:test';
-import { Roster } from '../../../../../services/gateway/limits/roster.js';
+import { Worker } from 'node:worker_threads';
+import { Roster, RosterError } from '../../../../../services/gateway/limits/roster.js';
 import { loadCrypto } from '../../../../../shared/crypto/load.js';
 import { toBase64urlBare } from '../../../../../shared/encoding/base64url.js';
 import { VirtualClock } from '../../../../../shared/run/clock.js';
@@ -71,6 +82,35 @@ describe('list of subscribers', () => {
     roster.remove(key);
     await clock.advance(1_000);
     assert.ok(!replica.admits(replica.tagOf(key)));
+  });
+
+  test('changes of two processes in the same moment are both kept', async () => {
+    const { file, make } = setUp('listed');
+    const lists = [0, 1].map(() => Array.from({ length: 15 }, newKey));
+    const url = new URL('../../../../support/roster-worker.js', import.meta.url);
+    const codes = lists.map((keys) => {
+      const worker = new Worker(url, { workerData: { file, keys } });
+      return new Promise((resolve) => worker.once('exit', resolve));
+    });
+    assert.deepEqual(await Promise.all(codes), [0, 0]);
+    assert.deepEqual(new Set(make().all.map(({ key }) => key)), new Set(lists.flat()));
+    assert.ok(!existsSync(`${file}.lock`));
+  });
+
+  test('a lock that a killed process left is broken; one that is held is waited for, but not for long', () => {
+    const { roster, file, clock } = setUp('listed');
+    const lock = `${file}.lock`;
+    const lockedAgo = (ms: number) => {
+      writeFileSync(lock, '');
+      utimesSync(lock, (clock.now() - ms) / 1000, (clock.now() - ms) / 1000);
+    };
+    const key = newKey();
+    lockedAgo(60_000);
+    roster.put(key, {});
+    assert.ok(!existsSync(lock));
+    lockedAgo(1_000);
+    assert.throws(() => roster.remove(key), RosterError);
+    assert.ok(existsSync(lock) && roster.admits(roster.tagOf(key)));
   });
 
   test('a file that became bad leaves the last list in use; at the start it is refused', async () => {
