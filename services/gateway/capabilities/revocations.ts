@@ -59,6 +59,8 @@ export class Revocations {
   /** `environment ‖ appTag ‖ token` while it is hashed. */
   private readonly scratch = new Uint8Array(PREFIX_SIZE + MAX_TOKEN_SIZE);
   private timer: Timer;
+  /** What was over at the last look, an hour ago: Unix seconds. */
+  private wasOver = 0;
 
   constructor(options: RevocationsOptions) {
     const { crypto, key, capacity, clock } = options;
@@ -175,17 +177,26 @@ export class Revocations {
     this.options.log.error('revocation cannot be saved');
   }
 
+  /** What seems to be over is taken while there is room, for the clock may have jumped; `expire` drops it. */
   private learn(entries: readonly RevocationEntry[]): void {
-    const over = seconds(this.options.clock) - ENTRY_LIFE_SECONDS;
+    const { capacity, metrics } = this.options;
+    const over = this.over();
     for (const entry of entries) {
-      if (entry.time <= over || !this.sets[entry.pool].add(entry)) continue;
-      this.options.metrics.revocations_dropped_total.inc({ pool: entry.pool });
+      const set = this.sets[entry.pool];
+      if (entry.time <= over && set.size >= capacity[entry.pool]) continue;
+      if (set.add(entry)) metrics.revocations_dropped_total.inc({ pool: entry.pool });
     }
   }
 
+  private over(): number {
+    return seconds(this.options.clock) - ENTRY_LIFE_SECONDS;
+  }
+
+  /** Drops what was over an hour ago already, by a clock that does not jump; a store tells an entry only once. */
   private expire(): void {
-    const over = seconds(this.options.clock) - ENTRY_LIFE_SECONDS;
-    for (const pool of ENTRY_POOLS) this.sets[pool].expire(over);
+    const over = this.over();
+    for (const pool of ENTRY_POOLS) this.sets[pool].expire(Math.min(over, this.wasOver));
+    this.wasOver = over;
     this.timer = this.options.clock.after(EXPIRE_MS, () => this.expire());
   }
 

@@ -245,8 +245,33 @@ describe('who is hit', () => {
     await ENDINGS['Apple refused a proven device']!(capability);
     assert.equal(await entries(), 1);
     clock.jump(46 * DAY);
-    await clock.advance(60 * MINUTE);
+    await clock.advance(2 * 60 * MINUTE);
     assert.equal(await entries(), 0);
+  });
+
+  test('a clock that is months ahead for a while costs no entry', async () => {
+    const [capability, other] = [proven(), proven({ token: new Uint8Array(32).fill(6) })];
+    clock.jump(SLOT);
+    await ENDINGS['Apple refused a proven device']!(capability);
+    const replica = await start();
+    await clock.advance(59 * MINUTE);
+    clock.jump(100 * DAY);
+    await clock.advance(2 * MINUTE);
+    clock.jump(-100 * DAY);
+    await clock.advance(3 * 60 * MINUTE);
+    assert.ok(isRevoked(capability) && isRevoked(capability, replica));
+    assert.ok(!isRevoked(other));
+  });
+
+  test('nor does one that is ahead when entries are read', async () => {
+    const capability = proven();
+    clock.jump(SLOT);
+    await ENDINGS['Apple refused a proven device']!(capability);
+    await clock.advance(SECOND);
+    clock.jump(46 * DAY + 30 * MINUTE);
+    const replica = await start();
+    clock.jump(-46 * DAY - 30 * MINUTE);
+    assert.ok(isRevoked(capability, replica));
   });
 });
 
