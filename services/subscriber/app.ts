@@ -142,7 +142,16 @@ class Service implements Subscriber {
     this.parts = { ...core, processKey, listeners: new Set(config.listeners.map(({ name }) => name)) };
     const tools = { ...base, identity, metrics: this.handOver };
     const release = (): Promise<void> => this.release();
-    this.predecessor = new Predecessor({ ...tools, parts: this.parts, gate, journal, sink, release });
+    const addresses = () => this.doors.addresses;
+    this.predecessor = new Predecessor({
+      ...tools,
+      parts: this.parts,
+      gate,
+      journal,
+      sink,
+      addresses,
+      release,
+    });
     this.replaced = this.predecessor.gone;
   }
 
@@ -156,7 +165,7 @@ class Service implements Subscriber {
 
   async start(): Promise<void> {
     const { shift, parts, config, doors, base } = this;
-    if (shift.isTakingOver) await checkAddresses(this.ownAddresses());
+    if (shift.isTakingOver) await this.checkAddresses();
     await shift.take(parts, this.handOver);
     const open = <T>(door: () => Promise<T>): Promise<T> =>
       shift.isTakingOver ? persistently(base.clock, door) : door();
@@ -193,14 +202,13 @@ class Service implements Subscriber {
     await Promise.all([closed, ...[...links.values()].map((link) => link.close())]);
   }
 
-  /** Those for which no socket was inherited. */
-  private ownAddresses(): ListenAddress[] {
+  /** Those for which no socket was inherited must be free, or become so. */
+  private checkAddresses(): Promise<void> {
     const { listeners, observe } = this.config;
-    const all = [
-      ...listeners.map(({ name, listen }) => [name, listen] as const),
-      [OBSERVE, observe.listen] as const,
-    ];
-    return all.filter(([name]) => !this.sockets.has(name)).map(([, listen]) => listen);
+    const all = listeners.map(({ name, listen }, i) => ({ name, key: `listeners.${i}.listen`, listen }));
+    all.push({ name: OBSERVE, key: 'observe.listen', listen: observe.listen });
+    const isOwn = ({ name }: { readonly name: string }): boolean => !this.sockets.has(name);
+    return checkAddresses(all.filter(isOwn), this.shift.addresses?.filter(isOwn));
   }
 
   /** An inherited socket counts, whatever the configuration says: nobody should look for phones at the wrong port. */

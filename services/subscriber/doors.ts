@@ -1,10 +1,12 @@
 /** The sockets by which a subscriber is reached, opened one after another and closed together. */
 import { createServer, type Server } from 'node:net';
 import { type Clock, sleep } from '../../shared/run/clock.js';
+import { ConfigError } from '../../shared/run/config.js';
 import type { ControlSocket } from '../../shared/run/control.js';
-import { type ListenAddress, listenOn } from '../../shared/run/listen.js';
+import { formatListen, type ListenAddress, listenOn } from '../../shared/run/listen.js';
 import type { ObserveListener } from '../../shared/run/observe.js';
 import type { NtfListener } from './clients/listener.js';
+import type { NamedAddress } from './handover/frames.js';
 
 /** Name of the second listener's socket; no listener for phones can have it. */
 export const OBSERVE = 'observe';
@@ -19,6 +21,14 @@ export class Doors {
     const found = new Map([...this.listeners].map(([name, { socket }]) => [name, socket]));
     if (this.observing) found.set(OBSERVE, this.observing.socket);
     return found;
+  }
+
+  /** Where they listen. */
+  get addresses(): NamedAddress[] {
+    return [...this.sockets].flatMap(([name, socket]) => {
+      const at = socket.address();
+      return at === null || typeof at === 'string' ? [] : [{ name, host: at.address, port: at.port }];
+    });
   }
 
   async closeListeners(): Promise<void> {
@@ -54,17 +64,56 @@ export async function persistently<T>(clock: Clock, open: () => Promise<T>): Pro
   }
 }
 
-/** Rejects where an address can't be bound, unless because a process has it: ours may be waiting for it to let go. */
-export async function checkAddresses(addresses: readonly ListenAddress[]): Promise<void> {
-  for (const { host, port } of addresses) {
-    const probe = createServer();
-    try {
-      await listenOn(probe, { host, port });
-      await new Promise((resolve) => probe.close(resolve));
-    } catch (error) {
-      if (!isTaken(error)) throw error;
+/** An address to bind, and the key of the configuration that names it. */
+export interface WantedAddress {
+  readonly key: string;
+  readonly listen: ListenAddress;
+}
+
+/**
+ * Rejects where the addresses can't be bound together, once the predecessor has let go of its own. `ConfigError` where
+ * others have one.
+ * @param theirs what the predecessor lets go of and we have not inherited; undefined where it doesn't say
+ */
+export async function checkAddresses(
+  wanted: readonly WantedAddress[],
+  theirs: readonly ListenAddress[] | undefined,
+): Promise<void> {
+  const left = theirs && [...theirs];
+  const probes: Server[] = [];
+  try {
+    for (const { key, listen } of wanted) {
+      const probe = createServer();
+      try {
+        await listenOn(probe, { host: listen.host, port: listen.port });
+        probes.push(probe);
+      } catch (error) {
+        if (!isTaken(error)) throw error;
+        if (left && !take(left, error)) {
+          throw new ConfigError([`${key}: ${formatListen(listen)} is in use, and not by the old process`]);
+        }
+      }
     }
+  } finally {
+    await Promise.all(probes.map((probe) => new Promise((resolve) => probe.close(resolve))));
   }
 }
 
-const isTaken = (error: unknown): boolean => (error as NodeJS.ErrnoException).code === 'EADDRINUSE';
+/** Takes the address that was in the way out of `left`: it becomes free for one. False where it is none of them. */
+function take(left: ListenAddress[], { address, port }: Taken): boolean {
+  const at = left.findIndex((each) => each.port === port && overlap(each.host, address));
+  if (at >= 0) left.splice(at, 1);
+  return at >= 0;
+}
+
+const ANY = ['::', '0.0.0.0'];
+const overlap = (a: string, b: string): boolean => a === b || [a, b].some((host) => ANY.includes(host));
+
+/** As the system says it, names resolved. */
+interface Taken {
+  readonly address: string;
+  readonly port: number;
+}
+
+const isTaken = (error: unknown): error is NodeJS.ErrnoException & Taken =>
+  (error as NodeJS.ErrnoException).code === 'EADDRINUSE';

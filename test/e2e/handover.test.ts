@@ -4,6 +4,7 @@
  */
 import assert from 'node:assert/strict';
 import { mkdtempSync, rmSync } from 'node:fs';
+import { type AddressInfo, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, afterEach, before, describe, test } from 'node:test';
@@ -13,6 +14,7 @@ import type { KeyPair } from '../../shared/crypto/crypto.js';
 import { sleep, systemClock } from '../../shared/run/clock.js';
 import { writeSecretFile } from '../../shared/run/files.js';
 import { HandOverError } from '../../shared/run/hand-over-error.js';
+import { listenOn } from '../../shared/run/listen.js';
 import { servicePem } from '../support/service-identity.js';
 import type { Accountant } from '../support/world/accountant.js';
 import { eventually, eventuallyLater } from '../support/world/eventually.js';
@@ -28,7 +30,7 @@ import {
   upgrade,
 } from '../support/world/hand-over.js';
 import type { TestPhone } from '../support/world/phone.js';
-import type { World } from '../support/world/world.js';
+import { HOST, type World } from '../support/world/world.js';
 
 const MESSAGES = 1_000;
 const UPGRADES = 3;
@@ -264,6 +266,17 @@ describe('a hand-over that fails leaves all as it was', () => {
       const upgraded = world.upgradeSubscriber({ LIMITS_SUBSCRIPTIONS: '1' });
       await assert.rejects(upgraded, refusedFor('configuration'));
     });
+  });
+
+  test('one of its addresses is a stranger’s', async () => {
+    const stranger = createServer();
+    await listenOn(stranger, { host: HOST, port: 0 });
+    const { port } = stranger.address() as AddressInfo;
+    await servesOn(async () => {
+      const upgraded = world.upgradeSubscriber({ OBSERVE_LISTEN: `${HOST}:${port}` });
+      await assert.rejects(upgraded, new RegExp(`^ConfigError: observe\\.listen: ${HOST}:${port} is in use`));
+    });
+    stranger.close();
   });
 
   test('its queues are to share no connection, and they do', async () => {

@@ -2,12 +2,13 @@
  * The frames of a hand-over (README.md): u32 length, u8 type, body. What they carry crosses a Unix socket of mode 0600
  * and nothing else; buffers are overwritten once they were written or read. Pure.
  */
-import { type Bytes, concat, wipe } from '../../../shared/encoding/bytes.js';
+import { type Bytes, concat, latin1, utf8, wipe } from '../../../shared/encoding/bytes.js';
 import { DecodeError, Reader } from '../../../shared/encoding/reader.js';
 import { Writer } from '../../../shared/encoding/writer.js';
+import type { ListenAddress } from '../../../shared/run/listen.js';
 
-/** Of the records in `state` and `event`. A successor reads this one and the one before. */
-export const FORMAT = 1;
+/** Of all that follows the proof. A successor reads this one and the one before. */
+export const FORMAT = 2;
 export const READS = { min: Math.max(1, FORMAT - 1), max: FORMAT } as const;
 
 export const NONCE_SIZE = 32;
@@ -139,6 +140,39 @@ export function decodeChallenge(body: Bytes): Challenge {
   r.end();
   return challenge;
 }
+
+/** A listening socket, by the name of its listener. */
+export interface NamedAddress extends ListenAddress {
+  readonly name: string;
+}
+
+/** From here on the predecessor holds still. */
+export interface Begin {
+  /** Its monotonic clock, milliseconds. */
+  readonly now: number;
+  /** What it listens on, and lets go of after the commit; undefined where its format doesn't say. */
+  readonly addresses: readonly NamedAddress[] | undefined;
+}
+
+export function encodeBegin(now: number, addresses: readonly NamedAddress[]): Uint8Array {
+  const w = new Writer().f64(now).u8(addresses.length);
+  for (const { name, host, port } of addresses) w.shortString(utf8(name)).shortString(utf8(host)).u16(port);
+  return w.done();
+}
+
+export function decodeBegin(body: Bytes, format: number): Begin {
+  const r = new Reader(body);
+  const now = r.f64();
+  const addresses = format < 2 ? undefined : Array.from({ length: r.u8() }, () => readAddress(r));
+  r.end();
+  return { now, addresses };
+}
+
+const readAddress = (r: Reader): NamedAddress => ({
+  name: latin1(r.shortString()),
+  host: latin1(r.shortString()),
+  port: r.u16(),
+});
 
 export const encodeReason = (reason: Reason): Uint8Array => Uint8Array.of(REASONS.indexOf(reason));
 

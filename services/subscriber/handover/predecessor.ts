@@ -13,7 +13,14 @@ import { FIRST_OWN_REF } from '../probe/queue-watch.js';
 import type { SourceSink } from '../sources/source.js';
 import { Channel, HandOverError } from './channel.js';
 import { Forwarder } from './events.js';
-import { decodeHello, encodeChallenge, FORMAT, NONCE_SIZE } from './frames.js';
+import {
+  decodeHello,
+  encodeBegin,
+  encodeChallenge,
+  FORMAT,
+  type NamedAddress,
+  NONCE_SIZE,
+} from './frames.js';
 import type { Gate } from './gate.js';
 import type { Journal } from './journal.js';
 import type { handOverMetrics } from './metrics.js';
@@ -38,6 +45,8 @@ export interface PredecessorOptions {
   readonly journal: Journal;
   /** Where the source's reports go: what it hears last, too. */
   readonly sink: SourceSink;
+  /** What is listened on, and let go of by `release`. */
+  readonly addresses: () => readonly NamedAddress[];
   /** Lets go of clients, listeners, control socket, pushes and secrets: another process is the subscriber. */
   readonly release: () => Promise<void>;
 }
@@ -120,13 +129,13 @@ export class Predecessor {
 
   /** From here on nothing that we remember changes. */
   private async copy(channel: Channel): Promise<void> {
-    const { parts, gate, journal, clock } = this.options;
+    const { parts, gate, journal, clock, addresses } = this.options;
     parts.source.hold();
     await this.settle();
     gate.hold();
     journal.hold();
     await sleep(clock, 0); // what was let in before has run to its end
-    await channel.send('begin', new Writer().f64(clock.monotonic()).done());
+    await channel.send('begin', encodeBegin(clock.monotonic(), addresses()));
     let count = 0;
     for (const { piece, records } of exportState(parts)) {
       count += records;

@@ -7,6 +7,7 @@ import type { Clock } from '../../../shared/run/clock.js';
 import { HandOverError } from '../../../shared/run/hand-over-error.js';
 import type { Log } from '../../../shared/run/log.js';
 import type { MetricHandles } from '../../../shared/run/metrics.js';
+import type { NamedAddress } from './frames.js';
 import { Gate, gatedClock, shiftedClock } from './gate.js';
 import type { handOverMetrics } from './metrics.js';
 import type { Parts } from './state.js';
@@ -51,6 +52,11 @@ export class Shift {
     const succession = options.takeOver ? await succeed(options) : undefined;
     if (succession === undefined && options.takeOver === 'must') throw new HandOverError(NOBODY);
     return new Shift(options.clock, succession);
+  }
+
+  /** What the predecessor listens on until the commit; undefined where that is not known. */
+  get addresses(): readonly NamedAddress[] | undefined {
+    return this.succession?.addresses;
   }
 
   get isTakingOver(): boolean {

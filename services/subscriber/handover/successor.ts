@@ -12,7 +12,7 @@ import type { Log } from '../../../shared/run/log.js';
 import type { SourceSink } from '../sources/source.js';
 import { Channel, FOR_EVER, HandOverError } from './channel.js';
 import { readEvents } from './events.js';
-import { decodeChallenge, encodeHello, NONCE_SIZE, READS } from './frames.js';
+import { decodeBegin, decodeChallenge, encodeHello, type NamedAddress, NONCE_SIZE, READS } from './frames.js';
 import { sign, verify } from './proof.js';
 import { importPiece, type Parts } from './state.js';
 
@@ -32,6 +32,8 @@ export interface SuccessorOptions {
 export interface Succession {
   /** How far its monotonic clock is ahead of ours. */
   readonly shiftMs: number;
+  /** What it listens on until the commit; undefined where it is of a version that doesn't say. */
+  readonly addresses: readonly NamedAddress[] | undefined;
   /** Takes its state. Resolves when we are the subscriber. Rejects with `HandOverError`: it serves on. */
   receive(parts: Parts): Promise<void>;
   /**
@@ -48,12 +50,11 @@ export async function succeed(options: SuccessorOptions): Promise<Succession | u
   if (socket === undefined) return undefined;
   const channel = new Channel(socket, options.clock);
   try {
-    await authenticate(channel, options);
-    const r = new Reader(await channel.expect('begin', BEGIN_MS));
-    const shiftMs = r.f64() - options.clock.monotonic();
-    r.end();
+    const format = await authenticate(channel, options);
+    const { now, addresses } = decodeBegin(await channel.expect('begin', BEGIN_MS), format);
     return {
-      shiftMs,
+      shiftMs: now - options.clock.monotonic(),
+      addresses,
       receive: (parts) => receive(channel, parts),
       follow: (parts) => follow(channel, parts, options.log),
       refuse: () => channel.abort('configuration'),
@@ -76,7 +77,8 @@ async function reach(path: string): Promise<Socket | undefined> {
   return socket;
 }
 
-async function authenticate(channel: Channel, { crypto, identity }: SuccessorOptions): Promise<void> {
+/** The predecessor's format. */
+async function authenticate(channel: Channel, { crypto, identity }: SuccessorOptions): Promise<number> {
   const successorNonce = crypto.randomBytes(NONCE_SIZE);
   await channel.send('hello', encodeHello({ ...READS, nonce: successorNonce }));
   const challenge = decodeChallenge(await channel.expect('challenge'));
@@ -85,6 +87,7 @@ async function authenticate(channel: Channel, { crypto, identity }: SuccessorOpt
   const exchange = { format, successorNonce, predecessorNonce };
   if (!verify(crypto, identity, 'predecessor', exchange, signature)) throw new HandOverError('key');
   await channel.send('proof', sign(crypto, identity, 'successor', exchange));
+  return format;
 }
 
 async function receive(channel: Channel, parts: Parts): Promise<void> {
