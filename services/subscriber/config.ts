@@ -10,18 +10,14 @@ import {
   logSection,
   nameField,
   observeSection,
+  textField,
 } from '../../shared/run/config-fields.js';
 import { controlSection } from '../../shared/run/control.js';
 import { parseServer } from '../../shared/smp/address.js';
 import { KEY_HASH_SIZE } from '../../shared/smp/constants.js';
 import { waysField } from './sources/smp/ways-config.js';
 
-const gatewayAddress = z.string().transform((text, context) => {
-  const address = parseGatewayAddress(text);
-  if (address !== undefined) return address;
-  context.addIssue({ code: 'custom', message: 'expected porchlight-gateway://FINGERPRINT@HOST[:PORT]' });
-  return z.NEVER;
-});
+const gatewayAddress = textField(parseGatewayAddress, 'porchlight-gateway://FINGERPRINT@HOST[:PORT]');
 
 const network = z
   .string()

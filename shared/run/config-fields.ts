@@ -1,15 +1,20 @@
 /** Pieces that the configurations of several services have in common. */
 import { isIP } from 'node:net';
 import { z } from 'zod';
+import { writtenAs } from './config.js';
 import { parseListen } from './listen.js';
 
+/** Text that is read as an object. `parse` gives undefined where it is something else than `expected`. */
+export const textField = <T extends object>(parse: (text: string) => T | undefined, expected: string) =>
+  z.string().transform((text, context): T => {
+    const value = parse(text);
+    if (value !== undefined) return writtenAs(value, text);
+    context.addIssue({ code: 'custom', message: `expected ${expected}` });
+    return z.NEVER;
+  });
+
 /** `HOST:PORT` of a listener. */
-export const listenField = z.string().transform((text, context) => {
-  const address = parseListen(text);
-  if (address !== undefined) return address;
-  context.addIssue({ code: 'custom', message: 'expected HOST:PORT, for example 0.0.0.0:443 or [::]:443' });
-  return z.NEVER;
-});
+export const listenField = textField(parseListen, 'HOST:PORT, for example 0.0.0.0:443 or [::]:443');
 
 /** A name or an address under which others reach a machine. */
 export const hostField = z

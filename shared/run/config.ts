@@ -69,7 +69,16 @@ function fileProblem({ name, message, code, path }: NodeJS.ErrnoException): stri
   return path === undefined ? `the file ${reason}` : `${path}: ${reason}`;
 }
 
-/** The configuration as TOML, with defaults filled in and anything that could hold a credential redacted. */
+/** What was written where an object was read, for example `HOST:PORT`. */
+const texts = new WeakMap<object, string>();
+
+/** For fields whose text is read as an object: it is printed as it was written. @returns `value` */
+export function writtenAs<T extends object>(value: T, text: string): T {
+  texts.set(value, text);
+  return value;
+}
+
+/** The configuration as TOML that can be read again, with defaults filled in and anything that could hold a credential redacted. */
 export function printConfig(config: unknown): string {
   return stringify(redacted(config) as TomlTable);
 }
@@ -81,6 +90,8 @@ const CREDENTIALS_IN_URL = /^([a-z][a-z0-9+.-]*:\/\/)[^/]*:[^/]*@/;
 function redacted(value: unknown, name = ''): unknown {
   if (Array.isArray(value)) return value.map((item) => redacted(item, name));
   if (typeof value === 'object' && value !== null) {
+    const text = texts.get(value);
+    if (text !== undefined) return redacted(text, name);
     const entries = Object.entries(value).filter(([, v]) => v !== undefined);
     return Object.fromEntries(entries.map(([key, v]) => [key, redacted(v, key)]));
   }
