@@ -77,4 +77,10 @@ describe('revocations', () => {
     await eventually('filled by both', async () => (await count()) === 1_202);
     assert.ok(Number(await server.command('TTL', 'porchlight:revoked')) > 45 * 86_400);
   });
+
+  test('so is one that was emptied without a break', async () => {
+    await server.command('FLUSHALL');
+    const count = async () => server.command('ZCARD', 'porchlight:revoked');
+    await eventually('filled again', async () => (await count()) === 1_202);
+  });
 });

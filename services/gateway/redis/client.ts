@@ -50,12 +50,12 @@ export interface RedisClient {
   run(keys: readonly string[], args: readonly Argument[]): Promise<readonly string[]>;
   /** Values, null where there is none; in a cluster all keys share a hash tag. */
   read(keys: readonly string[]): Promise<readonly (string | null)[]>;
-  /** Makes a key that lives for some seconds; false where it is there. */
-  claim(key: string, seconds: number): Promise<boolean>;
+  /** Makes a key that lives for some seconds, with a value where one is given; false where it is there. */
+  claim(key: string, seconds: number, value?: string): Promise<boolean>;
   /** Adds to a sorted set what is not in it; keeps it within bounds. */
   add(key: string, members: readonly Dated[], bounds: SetBounds): Promise<true>;
-  /** Members of a sorted set that came since `time`, in that order, without the first `skip`. */
-  since(key: string, time: number, skip: number, count: number): Promise<readonly string[]>;
+  /** Members of a sorted set that came since `time`, in that order, without the first `skip`, which costs as much as reading them. */
+  since(key: string, time: number, skip: number, count: number): Promise<readonly Dated[]>;
   /** Milliseconds by the clock of Redis. Rejects unless every server answers and a key can be written. */
   probe(key: string): Promise<number>;
   /** Gives up a connection that does not answer, and makes another. */
@@ -149,8 +149,8 @@ class Client implements RedisClient {
     return this.redis.mget(...keys);
   }
 
-  async claim(key: string, seconds: number): Promise<boolean> {
-    return (await this.redis.set(key, '1', 'EX', seconds, 'NX')) === 'OK';
+  async claim(key: string, seconds: number, value = '1'): Promise<boolean> {
+    return (await this.redis.set(key, value, 'EX', seconds, 'NX')) === 'OK';
   }
 
   async add(key: string, members: readonly Dated[], { since, most, seconds }: SetBounds): Promise<true> {
@@ -164,8 +164,10 @@ class Client implements RedisClient {
     return true;
   }
 
-  since(key: string, time: number, skip: number, count: number): Promise<readonly string[]> {
-    return this.redis.zrangebyscore(key, time, '+inf', 'LIMIT', skip, count);
+  async since(key: string, time: number, skip: number, count: number): Promise<readonly Dated[]> {
+    const range = [key, time, '+inf', 'WITHSCORES', 'LIMIT', skip, count] as const;
+    const flat = await this.redis.zrangebyscore(...range);
+    return Array.from({ length: flat.length / 2 }, (_, i) => [Number(flat[2 * i + 1]), flat[2 * i]!]);
   }
 
   async probe(key: string): Promise<number> {

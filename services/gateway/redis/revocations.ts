@@ -3,6 +3,7 @@
  * others through Redis, so that it outlives a Redis without a disk and reaches gateways whose folder is a copy. Redis
  * holds one sorted set of the entries' 32 bytes, which are hashes and times, by when they came.
  */
+import type { Crypto } from '../../../shared/crypto/crypto.js';
 import { fromBase64url, toBase64url } from '../../../shared/encoding/base64url.js';
 import { DecodeError } from '../../../shared/encoding/reader.js';
 import type { Clock, Timer } from '../../../shared/run/clock.js';
@@ -30,7 +31,10 @@ const PER_MS = 1_000;
 /** Filling takes no more than this part of the time, however often Redis comes and goes: reading the folder blocks. */
 const FILLING_PART = 1 / 20;
 
+const NAME_BYTES = 12;
+
 export interface RedisRevocationsOptions {
+  readonly crypto: Crypto;
   readonly clock: Clock;
   readonly link: RedisLink;
   readonly prefix: string;
@@ -43,9 +47,12 @@ export interface RedisRevocationsOptions {
 export class RedisRevocations implements RevocationStore {
   private readonly options: RedisRevocationsOptions;
   private readonly key: string;
+  /** Of the name of what Redis holds; in a cluster it lies beside the set, and is lost with it. */
+  private readonly nameKey: string;
   private learn: LearnEntries = () => {};
   private isCurrent = false;
-  private filled = 0;
+  /** Which Redis was filled: how often the link had found one, and the name there. */
+  private filled = '';
   /** Not to be filled before, monotonic ms. */
   private fillAfter = 0;
   /** Up to where the set was read, ms of Redis' clock. */
@@ -56,6 +63,7 @@ export class RedisRevocations implements RevocationStore {
   constructor(options: RedisRevocationsOptions) {
     this.options = options;
     this.key = `${options.prefix}revoked`;
+    this.nameKey = `${options.prefix}filled{${this.key}}`;
   }
 
   get readable(): boolean {
@@ -88,11 +96,28 @@ export class RedisRevocations implements RevocationStore {
   private async fillAndRead(): Promise<boolean> {
     const { link } = this.options;
     const { times } = link;
-    if (!link.isUp) return false;
-    // It was away: what it holds may be less than before.
-    if (times !== this.filled && !(await this.fill())) return false;
-    this.filled = times;
+    const name = await this.name();
+    if (name === undefined) return false;
+    // It was away or was emptied: what it holds may be less than before.
+    const found = `${times} ${name}`;
+    if (found !== this.filled && !(await this.fill())) return false;
+    this.filled = found;
     return this.read();
+  }
+
+  /**
+   * The name of what Redis holds, given by whichever gateway finds none. Another one than before tells that it was
+   * emptied in between, and every gateway fills it: what each has in its folder may differ.
+   */
+  private name(): Promise<string | undefined> {
+    const { link, crypto } = this.options;
+    return link.ask('revocations', async (client) => {
+      const given = async () => (await client.read([this.nameKey]))[0] ?? undefined;
+      const known = await given();
+      if (known !== undefined) return known;
+      const name = toBase64url(crypto.randomBytes(NAME_BYTES));
+      return (await client.claim(this.nameKey, ENTRY_LIFE_SECONDS, name)) ? name : given();
+    });
   }
 
   private async fill(): Promise<boolean> {
@@ -125,17 +150,32 @@ export class RedisRevocations implements RevocationStore {
 
   private async read(): Promise<boolean> {
     const { link } = this.options;
-    const from = Math.max(0, this.readTo - OVERLAP_MS) * PER_MS;
     const until = Math.floor(link.now);
-    for (let at = 0; ; at += PAGE) {
-      const page = await link.ask('revocations', (client) => client.since(this.key, from, at, PAGE));
+    let from: Place = { time: Math.max(0, this.readTo - OVERLAP_MS) * PER_MS, skip: 0 };
+    for (;;) {
+      const { time, skip } = from;
+      const page = await link.ask('revocations', (client) => client.since(this.key, time, skip, PAGE));
       if (page === undefined) return false;
-      this.learn(page.flatMap(entryOf));
+      this.learn(page.flatMap(([, member]) => entryOf(member)));
       if (page.length < PAGE) break;
+      from = behind(page, from);
     }
     this.readTo = until;
     return true;
   }
+}
+
+/** Where a page begins: a time, and how many members of that time were on pages before. */
+interface Place {
+  readonly time: number;
+  readonly skip: number;
+}
+
+/** By time, for Redis counts through all that is skipped. */
+function behind(page: readonly Dated[], { time, skip }: Place): Place {
+  const last = page.at(-1)![0];
+  const same = page.filter(([each]) => each === last).length;
+  return { time: last, skip: last === time ? skip + same : same };
 }
 
 /** Nothing where it is none of ours. */
