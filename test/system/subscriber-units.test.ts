@@ -1,10 +1,12 @@
 /** The subscriber's units under a real systemd: an upgrade by `systemctl reload`, and what goes wrong with it. */
 import assert from 'node:assert/strict';
 import { createServer } from 'node:net';
+import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { formatGatewayAddress } from '../../shared/relay/identity.js';
 import { listenOn } from '../../shared/run/listen.js';
 import { parseServer } from '../../shared/smp/address.js';
+import { root } from '../support/paths.js';
 import { Machine } from '../support/systemd/machine.js';
 import { eventually } from '../support/world/eventually.js';
 import type { TestPhone } from '../support/world/phone.js';
@@ -12,6 +14,7 @@ import { settledPhone, staysTheSame } from '../support/world/settled-phone.js';
 import { HOST, startWorld, TOPIC, type World } from '../support/world/world.js';
 
 const SERVICE = 'porchlight-subscriber.service';
+const SOCKET = 'porchlight-subscriber.socket';
 const [A, B] = ['porchlight-subscriber@a.service', 'porchlight-subscriber@b.service'];
 const FOLDER = '/var/lib/porchlight-subscriber';
 const CONFIG = `${FOLDER}/subscriber.toml`;
@@ -127,5 +130,17 @@ describe('units of the subscriber', () => {
     machine.run('systemctl', 'stop', A);
     machine.run('systemctl', 'restart', SERVICE);
     await eventually('one runs', () => /^active,active,(inactive|failed)$/.test(states().join()));
+  });
+
+  test('removal of the package ends everything, the socket too', () => {
+    const prerm = join(root, 'deploy', 'debian', 'files', 'prerm');
+    machine.run('systemctl', 'enable', SERVICE);
+    assert.equal(machine.run('sh', prerm, 'upgrade', '0.2.0').status, 0);
+    assert.ok(running().includes(SERVICE));
+    const { status, said } = machine.run('sh', prerm, 'remove');
+    assert.equal(status, 0, said);
+    assert.deepEqual(running(), []);
+    assert.equal(machine.state(SOCKET), 'inactive');
+    assert.match(machine.run('systemctl', 'is-enabled', SERVICE).said, /^disabled/);
   });
 });
