@@ -34,10 +34,12 @@ export interface Asker {
   readonly block: string;
 }
 
-/** A first contact under way. */
+/** A first contact under way; one of these is to be called, once. */
 export interface Contact {
-  /** To be called once: Apple's word, or undefined where it gave none. */
+  /** Apple's word, or undefined where it gave none. */
   answered(word: 'accepted' | 'refused' | undefined): void;
+  /** It was not sent: its place is free again. */
+  unused(): void;
 }
 
 export interface FirstContactsOptions {
@@ -110,6 +112,13 @@ class Source {
     this.slowedTat = after(this.slowedTat, now, SLOWED_LIMIT);
   }
 
+  /** As if it had not begun. */
+  undo(): void {
+    this.pending--;
+    if (this.limit !== undefined) this.tat -= this.limit.periodMs;
+    this.slowedTat -= SLOWED_LIMIT.periodMs;
+  }
+
   end(word: 'accepted' | 'refused' | undefined, now: number): void {
     this.pending--;
     if (word === undefined) return;
@@ -167,9 +176,16 @@ export class FirstContacts {
     const { clock } = this.options;
     const isEstablished = this.options.isEstablished(asker.tagText);
     const source = isEstablished ? this.ofSubscriber(asker.tagText) : this.ofBlock(asker.block);
-    this.share(isEstablished).take();
+    const share = this.share(isEstablished);
+    share.take();
     source.begin(clock.monotonic());
-    return { answered: (word) => source.end(word, clock.monotonic()) };
+    return {
+      answered: (word) => source.end(word, clock.monotonic()),
+      unused: () => {
+        share.add(1);
+        source.undo();
+      },
+    };
   }
 
   /** Apple took a push to a proven device. */

@@ -46,6 +46,8 @@ interface Way {
   readonly finish: Finish;
   /** When the frame came, monotonic ms. */
   readonly since: number;
+  /** Its place among first contacts, where it needs one and has it. */
+  contact: Contact;
 }
 
 export interface PusherOptions {
@@ -65,7 +67,7 @@ export interface PusherOptions {
   readonly frameIds: number;
 }
 
-const NO_CONTACT: Contact = { answered: () => {} };
+const NO_CONTACT: Contact = { answered: () => {}, unused: () => {} };
 const DOWN: ApnsResult = { kind: 'unavailable', reason: 'provider-down' };
 
 const wordOf = ({ kind }: ApnsResult): Parameters<Contact['answered']>[0] =>
@@ -125,7 +127,7 @@ export class Pusher {
       return;
     }
     const device = { environment, topic: app.topic, token, proven };
-    const way: Way = { frame, open, app, device, signer, finish, since };
+    const way: Way = { frame, open, app, device, signer, finish, since, contact: NO_CONTACT };
     try {
       this.ask(way);
     } catch {
@@ -133,7 +135,9 @@ export class Pusher {
     }
   }
 
-  private end({ open, finish }: Way, outcome: Outcome): void {
+  /** Of a frame that is not sent. */
+  private end({ open, finish, contact }: Way, outcome: Outcome): void {
+    contact.unused();
     wipe(open.plaintext);
     finish(outcome);
   }
@@ -158,12 +162,17 @@ export class Pusher {
     gate.pass(asked, (answer) => this.goOn(way, answer));
   }
 
-  private stopped({ device, signer }: Way): Outcome | undefined {
+  /** A first contact takes its place here: without one the gate would count a push that Apple never sees. */
+  private stopped(way: Way): Outcome | undefined {
+    const { device, signer } = way;
     const { doubts, firstContacts } = this.options;
     const refusal = doubts.refusal(device);
     if (refusal !== undefined) return outcomeOf(refusal, device.proven);
-    const wait = device.proven ? 0 : firstContacts.wait(signer);
-    return wait > 0 ? later('budget', wait) : undefined;
+    if (device.proven) return undefined;
+    const contact = firstContacts.begin(signer);
+    if (typeof contact === 'number') return later('budget', contact);
+    way.contact = contact;
+    return undefined;
   }
 
   /** Renders and sends what the gate let through. */
@@ -194,31 +203,20 @@ export class Pusher {
     }
   }
 
-  /** The places that a push needs are taken last, so that nothing that ends before holds one. */
+  /** The place that a breaker gives is taken last, so that nothing that ends before holds one. */
   private send(way: Way, push: ApnsPush): void {
-    const { doubts, firstContacts } = this.options;
-    const { device, signer } = way;
-    const contact = device.proven ? NO_CONTACT : firstContacts.begin(signer);
-    if (typeof contact === 'number') {
-      this.end(way, later('budget', contact));
-      return;
-    }
-    const permission = doubts.enter(device);
-    if (permission === 'stop') {
-      contact.answered(undefined);
-      this.end(way, outcomeOf(BREAKER_OPEN, device.proven));
-      return;
-    }
-    this.sendTo(way, push, contact, permission);
+    const permission = this.options.doubts.enter(way.device);
+    if (permission === 'stop') this.end(way, outcomeOf(BREAKER_OPEN, way.device.proven));
+    else this.sendTo(way, push, permission);
   }
 
-  private sendTo(way: Way, push: ApnsPush, contact: Contact, permission: Permission): void {
+  private sendTo(way: Way, push: ApnsPush, permission: Permission): void {
     const { clock, engine, log } = this.options;
     this.reached('admitted');
     log.debug('push sent', { kind: way.frame.kind });
     const sentAt = seconds(clock);
     const conclude = (result: ApnsResult): void => {
-      contact.answered(wordOf(result));
+      way.contact.answered(wordOf(result));
       way.finish(this.conclude(way, result, permission, sentAt));
     };
     engine.send(push).then(
@@ -275,10 +273,10 @@ export class Pusher {
 
 /** The same way, of whose outcome the gate hears too. */
 function telling(way: Way, told: Told): Way {
-  const { frame, open, app, device, signer, finish, since } = way;
+  const { frame, open, app, device, signer, finish, since, contact } = way;
   const both = (outcome: Outcome): void => {
     told(outcome);
     finish(outcome);
   };
-  return { frame, open, app, device, signer, finish: both, since };
+  return { frame, open, app, device, signer, finish: both, since, contact };
 }

@@ -113,4 +113,17 @@ describe('first contacts', () => {
     while (begin());
     assert.equal(open.length, 8);
   });
+
+  test('one that is not sent gives its place back, also in a pool that is slowed', async () => {
+    const { clock, contacts } = setUp();
+    for (let n = 0; n < 8; n++) ask(contacts, newcomer(n, 'onion'), 'refused');
+    await clock.advance(200_000);
+    for (const asker of [newcomer(1), newcomer(9, 'onion')]) {
+      for (let n = 0; n < 600; n++) {
+        const contact = contacts.begin(asker);
+        assert.ok(typeof contact !== 'number', `${n} went`);
+        contact.unused();
+      }
+    }
+  });
 });

@@ -1,8 +1,10 @@
 import assert from 'node:assert/strict';
 import { before, describe, test } from 'node:test';
+import type { GateAnswer } from '../../../../../services/gateway/limits/frame-gate.js';
 import { Subscribers } from '../../../../../services/gateway/limits/subscribers.js';
 import { gatewayMetrics } from '../../../../../services/gateway/metrics.js';
 import { Doubts } from '../../../../../services/gateway/push/doubts.js';
+import { later } from '../../../../../services/gateway/push/outcomes.js';
 import { Pusher, type PusherOptions } from '../../../../../services/gateway/push/pusher.js';
 import type { Crypto } from '../../../../../shared/crypto/crypto.js';
 import { loadCrypto } from '../../../../../shared/crypto/load.js';
@@ -57,5 +59,27 @@ describe('a frame whose way fails unexpectedly', () => {
     pusher.push(makeFrame(), signer, (outcome) => got.push(outcome));
     assert.equal(got[0]?.kind, 'unavailable');
     assert.deepEqual(plaintext, new Uint8Array(211));
+  });
+});
+
+describe('a batch of first contacts at a gate that asks other gateways', () => {
+  test('goes no further than there are places, and gives back those that it did not use', () => {
+    const waiting: ((answer: GateAnswer) => void)[] = [];
+    const gate = { pass: (_: unknown, answer: (answer: GateAnswer) => void) => void waiting.push(answer) };
+    const capabilities = { open: () => ({ plaintext: new Uint8Array(211), proven: false }) };
+    const pusher = pusherWith({ capabilities, apps: { find: () => ({ topic: 'app' }) }, gate });
+    const newcomer = { ...signer, block: '192.0.2.1' };
+    const push = (): Outcome[] => {
+      const got: Outcome[] = [];
+      for (let n = 0; n < 15; n++) {
+        const id = crypto.randomBytes(16);
+        pusher.push(makeFrame({ id, kind: 'verification' }), newcomer, (outcome) => got.push(outcome));
+      }
+      return got;
+    };
+    const refused = push();
+    assert.deepEqual([waiting.length, refused.length, refused[0]?.reason], [10, 5, 'budget']);
+    for (const answer of waiting.splice(0)) answer(later('device', 60));
+    assert.deepEqual([push().length, waiting.length], [5, 10], 'none of the places was used');
   });
 });
