@@ -97,7 +97,7 @@ describe('init gateway', () => {
     assert.equal(code, 0, stderr);
     const checked = await run('try', ...next(stdout), '--check-config');
     assert.equal(checked.code, 0, checked.stderr);
-    assert.match(checked.stdout, /^\[listen\]\nhost = "127.0.0.1"\nport = 8443$/m);
+    assert.match(checked.stdout, /^listen = "127.0.0.1:8443"$/m);
     assert.match(checked.stdout, /^environments = \[ "test" \]$/m);
     assert.match(checked.stdout, /^url = "https:\/\/localhost:2197"$/m);
   });
