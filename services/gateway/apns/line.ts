@@ -210,3 +210,21 @@ export class Line {
     });
   }
 }
+
+/**
+ * The connection with the fewest pushes under way that has room for one more; any is better than the one that this
+ * push comes back from. Before its first good answer a connection takes one at a time (apns.md §6, "before auth").
+ */
+export function freest(lines: readonly Line[], streams: number, avoid: Link | undefined): Link | undefined {
+  let best: Link | undefined;
+  let fallback: Link | undefined;
+  for (const { link } of lines) {
+    if (link === undefined || !hasRoom(link, streams)) continue;
+    if (link === avoid) fallback = link;
+    else if (best === undefined || link.inFlight < best.inFlight) best = link;
+  }
+  return best ?? fallback;
+}
+
+const hasRoom = ({ suspect, proven, inFlight, connection }: Link, streams: number): boolean =>
+  !suspect && inFlight < Math.min(proven ? streams : 1, connection.maxStreams);

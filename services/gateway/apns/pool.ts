@@ -8,7 +8,7 @@ import type { Answer, Dial } from './connection.js';
 import { type DeviceDelays, ProviderPause } from './delays.js';
 import type { ApnsPush, ApnsResult } from './engine.js';
 import { Job } from './job.js';
-import { Line, type LineEvent, type Link } from './line.js';
+import { freest, Line, type LineEvent, type Link } from './line.js';
 import type { Meter } from './meter.js';
 import type { ResendCause } from './metrics.js';
 import type { ApnsKey, ApnsLimits } from './options.js';
@@ -153,7 +153,9 @@ export class Pool {
 
   /** Puts a push on the least loaded connection; false where there is no room anywhere. */
   private place(job: Job): boolean {
-    for (let link = this.freest(job); link !== undefined; link = this.freest(job)) {
+    const { lines, options } = this;
+    const next = (): Link | undefined => freest(lines, options.limits.streams, job.avoid);
+    for (let link = next(); link !== undefined; link = next()) {
       const token = link.lease.now();
       if (token === undefined) {
         link.line.renew(link);
@@ -171,24 +173,6 @@ export class Pool {
       link.line.retire(link);
     }
     return false;
-  }
-
-  /** Prefers any connection to the one that the push comes back from. */
-  private freest(job: Job): Link | undefined {
-    let best: Link | undefined;
-    let fallback: Link | undefined;
-    for (const { link } of this.lines) {
-      if (link === undefined || this.room(link) <= 0) continue;
-      if (link === job.avoid) fallback = link;
-      else if (best === undefined || link.inFlight < best.inFlight) best = link;
-    }
-    return best ?? fallback;
-  }
-
-  private room(link: Link): number {
-    if (link.suspect) return 0;
-    const own = link.proven ? this.options.limits.streams : 1;
-    return Math.min(own, link.connection.maxStreams) - link.inFlight;
   }
 
   /** Asks the breakers; a push that may not go is answered here. */
