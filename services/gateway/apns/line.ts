@@ -213,7 +213,7 @@ export class Line {
 
 /**
  * The connection with the fewest pushes under way that has room for one more; any is better than the one that this
- * push comes back from. Before its first good answer a connection takes one at a time (apns.md §6, "before auth").
+ * push comes back from. Before its first good answer a connection takes one at a time (apns.md §9).
  */
 export function freest(lines: readonly Line[], streams: number, avoid: Link | undefined): Link | undefined {
   let best: Link | undefined;
