@@ -8,7 +8,6 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type Gateway, startGateway } from '../../services/gateway/app.js';
 import { EPOCHS_FOLDER } from '../../services/gateway/burn.js';
-import { sealCapability } from '../../services/gateway/capabilities/capability.js';
 import { Epochs } from '../../services/gateway/capabilities/epochs.js';
 import { KeyFolder } from '../../services/gateway/capabilities/key-folder.js';
 import { gatewayConfigSchema } from '../../services/gateway/config.js';
@@ -16,11 +15,10 @@ import { GATEWAY_FILE, makeGateway } from '../../services/gateway/init.js';
 import { type ApnsSimulator, startApnsSimulator } from '../../services/simulators/apns/server.js';
 import { apnsFiles, SIMULATED_KEY, SIMULATED_TEAM } from '../../services/simulators/files.js';
 import { loadCrypto } from '../../shared/crypto/load.js';
-import { utf8 } from '../../shared/encoding/bytes.js';
-import { appTag, subscriberTag } from '../../shared/relay/identity.js';
-import { seconds, systemClock } from '../../shared/run/clock.js';
+import { systemClock } from '../../shared/run/clock.js';
 import { loadConfig } from '../../shared/run/config.js';
 import { createLog, silentLog } from '../../shared/run/log.js';
+import { provenCapability } from './proven-capability.js';
 import { RelayClient } from './relay-client.js';
 
 const TOPIC = 'org.example.messenger';
@@ -102,20 +100,8 @@ export async function startGatewayPair(
     logLines,
     device() {
       const { token } = apns.devices.register({ environment: 'test', topic: TOPIC });
-      const now = seconds(systemClock);
-      const capability = sealCapability(crypto, epochs.current(), {
-        proven: true,
-        environment: 'test',
-        appTag: appTag(crypto, TOPIC),
-        subscriberTag: subscriberTag(crypto, identity.publicKey),
-        id: crypto.randomBytes(16),
-        createdAt: now,
-        issued: now,
-        provenAt: now,
-        expires: now + 86_400,
-        ownerKey: new Uint8Array(32),
-        token: utf8(token),
-      });
+      const { publicKey } = identity;
+      const capability = provenCapability(crypto, epochs, { topic: TOPIC, publicKey, token });
       return { capability, token };
     },
     async close() {

@@ -153,9 +153,10 @@ export class Pool {
 
   /** Puts a push on the least loaded connection; false where there is no room anywhere. */
   private place(job: Job): boolean {
-    const { lines, options } = this;
-    const next = (): Link | undefined => freest(lines, options.limits.streams, job.avoid);
-    for (let link = next(); link !== undefined; link = next()) {
+    const { streams } = this.options.limits;
+    for (;;) {
+      const link = freest(this.lines, streams, job.avoid);
+      if (link === undefined) return false;
       const token = link.lease.now();
       if (token === undefined) {
         link.line.renew(link);
@@ -172,7 +173,6 @@ export class Pool {
       job.link = undefined;
       link.line.retire(link);
     }
-    return false;
   }
 
   /** Asks the breakers; a push that may not go is answered here. */
