@@ -144,9 +144,11 @@ export class Addresses {
     return Math.ceil(this.failing.wait(block, this.options.clock.monotonic(), this.failureLimit) / 1000);
   }
 
-  /** A check failed: a handshake, a signature, a body that is no request. */
+  /** A check failed: a handshake, a signature, a body that is no request. One too many blocks for a second, not for each. */
   failed(block: string): void {
-    this.failing.take(block, this.options.clock.monotonic(), this.failureLimit);
+    const now = this.options.clock.monotonic();
+    if (this.failing.wait(block, now, this.failureLimit) > 0) return;
+    this.failing.take(block, now, this.failureLimit);
   }
 
   /** Takes one request of a newcomer; seconds to wait where its block has had its part. */

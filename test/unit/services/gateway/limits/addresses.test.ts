@@ -53,6 +53,14 @@ describe('addresses', () => {
     for (let i = 0; i < 9; i++) addresses.failed('loopback');
     assert.equal(addresses.blockedSeconds('loopback'), 0);
   });
+
+  test('a flood of failures blocks while it lasts, and no longer', async () => {
+    const addresses = make();
+    for (let i = 0; i < 10_000; i++) addresses.failed(ONION_BLOCK);
+    assert.equal(addresses.blockedSeconds(ONION_BLOCK), 1);
+    await clock.advance(1000);
+    assert.equal(addresses.blockedSeconds(ONION_BLOCK), 0);
+  });
 });
 
 describe('pools and rates', () => {
