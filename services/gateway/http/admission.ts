@@ -54,7 +54,8 @@ export interface IncomingRequest {
   /** With `?`. */
   readonly query: string;
   readonly header: (name: string) => string | undefined;
-  readonly body: () => Promise<Uint8Array>;
+  /** @param length announced bytes */
+  readonly body: (length: number) => Promise<Uint8Array>;
   /** Address block that it came from. */
   readonly block: string;
 }
@@ -165,7 +166,9 @@ export class Admission {
       account.leave();
     };
     try {
-      const body = account.established ? await request.body() : await this.newcomerBody(request, length);
+      const body = account.established
+        ? await request.body(length)
+        : await this.newcomerBody(request, length);
       const digest = contentDigest(this.options.crypto, body);
       if (digest !== request.header('content-digest')) throw new Refusal('bad-signature');
       return { signer, body, leave };
@@ -195,7 +198,7 @@ export class Admission {
     };
     count(1);
     try {
-      return await body();
+      return await body(length);
     } finally {
       count(-1);
       if (held.count === 0) this.newcomerBodies.delete(block);

@@ -15,12 +15,13 @@ import type { Log } from '../../../shared/run/log.js';
 import type { MetricHandles } from '../../../shared/run/metrics.js';
 import type { Capabilities } from '../capabilities/capabilities.js';
 import type { Revoking } from '../capabilities/revoking.js';
-import type { Addresses } from '../limits/addresses.js';
+import { type Addresses, isCommonBlock } from '../limits/addresses.js';
 import type { Subscribers } from '../limits/subscribers.js';
 import type { EndpointName, gatewayMetrics } from '../metrics.js';
 import type { Pusher } from '../push/pusher.js';
 import { type Admission, type Admitted, Refusal } from './admission.js';
 import { AnswerStream } from './answer-stream.js';
+import { readBody } from './body.js';
 import type { ClientAddresses } from './client-address.js';
 
 export interface RoutesOptions {
@@ -84,8 +85,10 @@ async function answering(
   }
 }
 
+/** In a common pool for everybody, whatever strangers in it did: who has proven a device needs it too. */
 function statement(options: RoutesOptions, c: Context<Env>): Response {
-  const blocked = options.addresses.blockedSeconds(blockOf(options, c));
+  const block = blockOf(options, c);
+  const blocked = isCommonBlock(block) ? 0 : options.addresses.blockedSeconds(block);
   if (blocked > 0) throw new Refusal('rate', blocked);
   return c.body(options.statement(), 200, headers(options, 'application/json'));
 }
@@ -155,12 +158,18 @@ function admit(options: RoutesOptions, c: Context<Env>): Promise<Admitted> {
     path: url.pathname,
     query: url.search,
     header: (name) => c.req.header(name),
-    body: async () => new Uint8Array(await c.req.arrayBuffer()),
+    body: (length) => bodyOf(c, length),
     block: blockOf(options, c),
   });
 }
 
-/** Requests without a socket, as in tests, count as loopback. */
+/** Requests without a socket, as in tests, have their body whole. */
+async function bodyOf(c: Context<Env>, length: number): Promise<Uint8Array> {
+  const incoming = c.env?.incoming;
+  return incoming ? readBody(incoming, length) : new Uint8Array(await c.req.arrayBuffer());
+}
+
+/** The same count as loopback. */
 const blockOf = ({ clients }: RoutesOptions, c: Context<Env>): string =>
   c.env?.pool ?? clients.blockOf(c.env?.incoming?.socket.remoteAddress, c.req.header('x-forwarded-for'));
 
