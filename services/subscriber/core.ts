@@ -10,6 +10,7 @@ import { Journal } from './handover/journal.js';
 import { dialThrough } from './outbound/connector.js';
 import type { GatewayLink } from './outbound/gateway-link.js';
 import { createGatewayLink } from './outbound/link.js';
+import { jointMetrics } from './outbound/metrics.js';
 import { MAX_WATCHES, WatchedSink } from './probe/queue-watch.js';
 import { MemoryRegistry } from './registry/memory-registry.js';
 import { registryMetrics } from './registry/metrics.js';
@@ -93,9 +94,13 @@ type LinkBase = Omit<Parameters<typeof createGatewayLink>[0], 'address' | 'tls'>
 
 export function openLinks(config: SubscriberConfig, base: LinkBase): Map<string, GatewayLink> {
   const links = new Map<string, GatewayLink>();
+  const metricsOfNext = jointMetrics(base.metrics);
   for (const { name, address, ca_file, socks_proxy } of config.gateways) {
     const way = socks_proxy && { dial: dialThrough(socks_proxy) };
-    links.set(name, createGatewayLink({ ...base, ...way, address, tls: { caFile: ca_file } }));
+    links.set(
+      name,
+      createGatewayLink({ ...base, ...way, metrics: metricsOfNext(), address, tls: { caFile: ca_file } }),
+    );
   }
   return links;
 }
