@@ -24,5 +24,9 @@ test('not ready where a gateway renders an app in another profile', () => {
   const link = { facts: facts('simplex'), available: true };
   assert.equal(judge(link), 'gateway main: app in another profile');
   assert.equal(judge(link, [{ ...listener, gateway: 'other' } as never]), undefined);
-  assert.equal(judge(link, [{ ...listener, topic: 'another.app' } as never]), undefined);
+});
+
+test('not ready where a gateway does not serve an app', () => {
+  const link = { facts: facts('porchlight'), available: true };
+  assert.equal(judge(link, [{ ...listener, topic: 'another.app' } as never]), 'gateway main: app not served');
 });
