@@ -12,9 +12,11 @@ export function readBody(incoming: IncomingMessage, length: number): Promise<Uin
     const body = new Uint8Array(length);
     let received = 0;
     const end = (): void => {
-      if (incoming.readableEnded && received === length) return resolve(body);
-      wipe(body);
-      reject(new DecodeError('body'));
+      if (incoming.readableEnded && received === length) resolve(body);
+      else {
+        wipe(body);
+        reject(new DecodeError('body'));
+      }
     };
     incoming.on('data', (chunk: Buffer) => {
       if (received + chunk.length <= length) body.set(chunk, received);
