@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { before, describe, test } from 'node:test';
 import { Admission } from '../../../../../services/gateway/http/admission.js';
 import { createRoutes, type RoutesOptions } from '../../../../../services/gateway/http/routes.js';
+import { ONION_BLOCK } from '../../../../../services/gateway/limits/addresses.js';
 import { Nonces } from '../../../../../services/gateway/limits/nonces.js';
 import { Subscribers } from '../../../../../services/gateway/limits/subscribers.js';
 import { gatewayMetrics } from '../../../../../services/gateway/metrics.js';
@@ -91,6 +92,16 @@ describe('endpoints', () => {
       assert.equal(parseProblem(text), 'unavailable');
       assert.ok(!text.includes(SECRET) && !JSON.stringify([...response.headers]).includes(SECRET));
     }
+  });
+
+  test('the statement is kept from an address whose checks failed, not from all who come through Tor', async () => {
+    const addresses = addressesFor();
+    const clients = { isProxy: () => false, blockOf: () => '192.0.2.1' };
+    const { routes } = setUp({ addresses, clients });
+    for (const block of ['192.0.2.1', ONION_BLOCK]) for (let n = 0; n < 20; n++) addresses.failed(block);
+    const direct = await routes.request(PATHS.gateway);
+    assert.equal(`${direct.status} ${direct.headers.get('retry-after')}`, '429 1');
+    assert.equal((await routes.request(PATHS.gateway, {}, { pool: ONION_BLOCK })).status, 200);
   });
 
   test('a hello is answered with an empty body', async () => {
