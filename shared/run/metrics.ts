@@ -2,7 +2,9 @@
  * Metrics from typed tables. Each part exports one table (name → kind, help, labels with all their values), so a
  * misspelt name or an open-ended label does not compile, and the documentation can be printed from the tables.
  */
-import { Counter, Gauge, Histogram, Registry } from 'prom-client';
+import { type Family, familyOf, type Sample } from './metric-families.js';
+
+export type { Sample };
 
 export type Labels = Readonly<Record<string, readonly string[]>>;
 
@@ -47,88 +49,60 @@ export type MetricHandles<T extends MetricTable> = {
       : HistogramHandle<T[N]>;
 };
 
-/** One value at one moment, as the text format has it: a histogram is many of them, with the label `le`. */
-export interface Sample {
-  /** Without the prefix; with `_bucket`, `_sum`, `_count` where it is a histogram's. */
-  readonly name: string;
-  readonly labels: Readonly<Partial<Record<string, string | number>>>;
-  readonly value: number;
-}
-
 /** One process's metrics, all under one prefix (`porchlight_gateway_`). */
 export class Metrics {
-  private readonly registry = new Registry();
+  /** By the name without the prefix. */
+  private readonly families = new Map<string, Family>();
   private readonly prefix: string;
 
   constructor(prefix: string) {
     this.prefix = prefix;
   }
 
-  /** Registers a part's table and returns a handle for each name. */
+  /** Registers a part's table and returns a handle for each name. Throws where a name is taken. */
   add<const T extends MetricTable>(table: T): MetricHandles<T> {
     const handles: Record<string, unknown> = {};
-    for (const [name, spec] of Object.entries(table)) handles[name] = this.handle(name, spec);
+    for (const [name, spec] of Object.entries(table)) {
+      if (this.families.has(name)) throw new RangeError(`two metrics ${name}`);
+      const family = familyOf(name, spec);
+      this.families.set(name, family);
+      handles[name] = family.handle;
+    }
     return handles as MetricHandles<T>;
   }
 
   /** The Prometheus text format. */
-  text(): Promise<string> {
-    return this.registry.metrics();
+  text(): string {
+    const { prefix } = this;
+    return [...this.families.values()].map((family) => familyText(family, prefix)).join('\n');
   }
 
   /** Every value of every metric. */
-  async samples(): Promise<Sample[]> {
-    const families = await this.registry.getMetricsAsJSON();
-    return families.flatMap(({ name, values }) =>
-      values.map((sample) => {
-        const full =
-          'metricName' in sample && typeof sample.metricName === 'string' ? sample.metricName : name;
-        return { name: full.slice(this.prefix.length), labels: sample.labels, value: Number(sample.value) };
-      }),
-    );
+  samples(): Sample[] {
+    return [...this.families.values()].flatMap((family) => [...family.samples()]);
   }
 
   /** Every gauge's value, summed over its labels, by its name without the prefix. */
-  async gauges(): Promise<Map<string, number>> {
+  gauges(): Map<string, number> {
     const sums = new Map<string, number>();
-    for (const { name, type, values } of await this.registry.getMetricsAsJSON()) {
-      // Node's types leave the enum's values out of reach of a comparison with a word.
-      if (String(type) !== 'gauge') continue;
-      const sum = values.reduce((total, { value }) => total + Number(value), 0);
-      sums.set(name.slice(this.prefix.length), sum);
+    for (const [name, { spec, samples }] of this.families) {
+      if (spec.kind !== 'gauge') continue;
+      let sum = 0;
+      for (const { value } of samples()) sum += value;
+      sums.set(name, sum);
     }
     return sums;
   }
+}
 
-  private handle(name: string, spec: MetricSpec): unknown {
-    const config = {
-      name: this.prefix + name,
-      help: spec.help,
-      labelNames: Object.keys(spec.labels ?? {}),
-      registers: [this.registry],
-    };
-    const labelled = spec.labels !== undefined;
-    if (spec.kind === 'counter') {
-      const metric = new Counter(config);
-      return {
-        inc: labelled
-          ? (labels: Record<string, string>, by = 1) => metric.inc(labels, by)
-          : (by = 1) => metric.inc(by),
-      };
-    }
-    if (spec.kind === 'gauge') {
-      const metric = new Gauge(config);
-      return {
-        set: labelled
-          ? (labels: Record<string, string>, value: number) => metric.set(labels, value)
-          : (value: number) => metric.set(value),
-      };
-    }
-    const metric = new Histogram({ ...config, buckets: [...(spec.buckets ?? [])] });
-    return {
-      observe: labelled
-        ? (labels: Record<string, string>, value: number) => metric.observe(labels, value)
-        : (value: number) => metric.observe(value),
-    };
+/** A metric in the text format (https://prometheus.io/docs/instrumenting/exposition_formats/). */
+function familyText({ name, spec, samples }: Family, prefix: string): string {
+  const help = spec.help.replaceAll('\\', '\\\\').replaceAll('\n', '\\n');
+  let text = `# HELP ${prefix}${name} ${help}\n# TYPE ${prefix}${name} ${spec.kind}\n`;
+  for (const { name, labels, value } of samples()) {
+    // Values of labels are words of ours: nothing in them needs an escape.
+    const pairs = Object.entries(labels).map(([label, of]) => `${label}="${of}"`);
+    text += `${prefix}${name}${pairs.length > 0 ? `{${pairs.join(',')}}` : ''} ${value}\n`;
   }
+  return text;
 }

@@ -36,9 +36,9 @@ export async function startObserving(options: ObserveOptions): Promise<ObserveLi
     const reason = options.notReady();
     return reason === undefined ? c.text('ready\n') : c.text(`${reason}\n`, 503);
   });
-  app.get('/metrics', async (c) => {
+  app.get('/metrics', (c) => {
     options.measure?.();
-    return c.text(await options.metrics.text());
+    return c.text(options.metrics.text());
   });
   if (options.pages !== undefined) app.route('/', options.pages);
   app.onError((_, c) => c.text('error\n', 500));

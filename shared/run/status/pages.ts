@@ -57,10 +57,10 @@ export function openStatusPages<T extends MetricTable>(options: StatusOptions<T>
   const history = new History({ clock, read });
   const routes = new Hono();
   const serve = (path: string, statusOf: typeof operatorStatus): void => {
-    const status = async (): Promise<Status> =>
-      statusOf(options.description as StatusDescription, factsOf(options), await history.past());
-    routes.get(path, async (c) => c.html(statusPage(await status(), refreshOf(c)), 200, { ...HEADERS }));
-    routes.get(`${path}.json`, async (c) => c.json(await status(), 200, { ...HEADERS }));
+    const status = (): Status =>
+      statusOf(options.description as StatusDescription, factsOf(options), history.past());
+    routes.get(path, (c) => c.html(statusPage(status(), refreshOf(c)), 200, { ...HEADERS }));
+    routes.get(`${path}.json`, (c) => c.json(status(), 200, { ...HEADERS }));
   };
   serve('/status', operatorStatus);
   serve('/public', publicStatus);

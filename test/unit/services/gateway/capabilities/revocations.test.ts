@@ -57,7 +57,7 @@ async function start(options: Partial<CapabilityPartOptions> = {}): Promise<Capa
 
 const entries = async (): Promise<number | undefined> => {
   gateway.revocations.measure();
-  return (await gateway.metrics.gauges()).get('revocations');
+  return gateway.metrics.gauges().get('revocations');
 };
 
 const bytes = (answer: Uint8Array | string): Uint8Array => {
