@@ -41,7 +41,7 @@ export class BucketTable {
     else this.rows.delete(this.keys[row]!);
     this.keys[row] = key;
     this.rows.set(key, row);
-    this.times.fill(0, row * this.columns, (row + 1) * this.columns);
+    this.empty(row);
     return row;
   }
 
@@ -66,6 +66,11 @@ export class BucketTable {
       const at = row * this.columns + column;
       this.times[at] = after(this.times[at]!, now, limit);
     }
+  }
+
+  /** Empties a row's buckets, so that it may make room. */
+  empty(row: number): void {
+    this.times.fill(0, row * this.columns, (row + 1) * this.columns);
   }
 
   clear(): void {

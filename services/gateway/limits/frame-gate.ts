@@ -27,6 +27,8 @@ export type GateAnswer = Outcome | Told;
 export interface FrameGate {
   /** Takes one push from the device's limits. `answer` is called exactly once, perhaps before this returns. */
   pass(asked: AskedFrame, answer: (answer: GateAnswer) => void): void;
+  /** Apple knows no phone by this unproven token: what is remembered of it may make room. */
+  forget(open: OpenCapability): void;
 }
 
 const nobody: Told = () => {};
@@ -42,5 +44,9 @@ export class MemoryGate implements FrameGate {
   pass({ open, kind, onNew }: AskedFrame, answer: (answer: GateAnswer) => void): void {
     const refusal = this.devices.take(open, kind, onNew);
     answer(refusal === undefined ? nobody : later(refusal.reason, refusal.afterSeconds));
+  }
+
+  forget(open: OpenCapability): void {
+    this.devices.forget(open);
   }
 }

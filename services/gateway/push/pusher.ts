@@ -230,12 +230,13 @@ export class Pusher {
 
   /** @param sentAt Unix seconds */
   private conclude(way: Way, said: ApnsResult, permission: Permission, sentAt: number): Outcome {
-    const { log, revocations, doubts, firstContacts } = this.options;
+    const { log, revocations, doubts, firstContacts, gate } = this.options;
     const { open, device, signer } = way;
     const result = doubts.judge(said, device, signer.tagText, permission);
     if (open.proven && result.kind === 'accepted') firstContacts.accepted();
     // Only of proven devices: a stranger's refusals change nothing (relay.md §6, "Revoked").
     if (open.proven && result.kind === 'dead') revocations.refusedByApple(open, result.at ?? sentAt);
+    if (!open.proven && result.kind === 'dead') gate.forget(open);
     if (result.kind === 'rejected') log.error('Apple takes no such push', { reason: result.reason });
     const outcome = outcomeOf(result, open.proven);
     const capability = result.kind === 'accepted' ? this.renewal(open) : undefined;

@@ -6,6 +6,7 @@
 import { FRAME_KINDS, type Outcome } from '../../../shared/relay/batch.js';
 import type { Clock, Timer } from '../../../shared/run/clock.js';
 import type { MetricHandles } from '../../../shared/run/metrics.js';
+import type { OpenCapability } from '../capabilities/capability.js';
 import type { AskedFrame, FrameGate, GateAnswer } from '../limits/frame-gate.js';
 import { later } from '../push/outcomes.js';
 import { callsOf, type Entry } from './calls.js';
@@ -80,6 +81,11 @@ export class RedisGate implements FrameGate {
 
   pass(asked: AskedFrame, answer: (answer: GateAnswer) => void): void {
     this.ask(asked, answer, this.options.clock.monotonic());
+  }
+
+  /** What Redis has of it is over by itself. */
+  forget(open: OpenCapability): void {
+    this.options.alone.forget(open);
   }
 
   /** Answers all that wait for other gateways; from now on nothing waits for them. */

@@ -190,6 +190,19 @@ describe('device limits', () => {
     assert.equal(drain(limits, device(), 'check').n, 4);
   });
 
+  test('made-up tokens that Apple refused make room; what was counted for others stays', () => {
+    const { limits } = setUp(2);
+    const stranger = (n: number) => device({ proven: false, token: new Uint8Array(32).fill(n) });
+    assert.equal(limits.take(stranger(0), 'verification'), undefined);
+    for (let n = 1; n < 50; n++) {
+      assert.equal(limits.take(stranger(n), 'verification'), undefined, `${n}`);
+      limits.forget(stranger(n));
+    }
+    assert.equal(limits.take(stranger(0), 'verification')?.reason, 'device');
+    limits.forget(device());
+    assert.equal(limits.size, 2);
+  });
+
   test('a full table answers `load`, and counts devices once a day', () => {
     const { limits } = setUp(1);
     let seen = 0;

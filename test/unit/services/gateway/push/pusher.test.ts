@@ -8,7 +8,7 @@ import { later } from '../../../../../services/gateway/push/outcomes.js';
 import { Pusher, type PusherOptions } from '../../../../../services/gateway/push/pusher.js';
 import type { Crypto } from '../../../../../shared/crypto/crypto.js';
 import { loadCrypto } from '../../../../../shared/crypto/load.js';
-import type { Outcome } from '../../../../../shared/relay/batch.js';
+import { type Outcome, PAYLOAD_SIZE } from '../../../../../shared/relay/batch.js';
 import { VirtualClock } from '../../../../../shared/run/clock.js';
 import { silentLog } from '../../../../../shared/run/log.js';
 import { Metrics } from '../../../../../shared/run/metrics.js';
@@ -82,4 +82,32 @@ describe('a batch of first contacts at a gate that asks other gateways', () => {
     for (const answer of waiting.splice(0)) answer(later('device', 60));
     assert.deepEqual([push().length, waiting.length], [5, 10], 'none of the places was used');
   });
+});
+
+test('of an unproven token that Apple refuses the gate keeps nothing; of a proven one all', async () => {
+  const forgotten: boolean[] = [];
+  const gate = {
+    pass: (_: unknown, answer: (answer: GateAnswer) => void) => answer(() => {}),
+    forget: ({ proven, token }: { proven: boolean; token: Uint8Array }) => {
+      assert.ok(
+        token.every((byte) => byte === 7),
+        'not overwritten yet',
+      );
+      forgotten.push(proven);
+    },
+  };
+  for (const proven of [false, true]) {
+    const plaintext = new Uint8Array(211).fill(7);
+    const open = { plaintext, token: plaintext.subarray(0, 32), proven, environment: 'test' };
+    const pusher = pusherWith({
+      capabilities: { open: () => open, draw: () => new Uint8Array(32) },
+      apps: { find: () => ({ topic: 'app', profile: { verification: () => new Uint8Array(9) } }) },
+      engine: { send: async () => ({ kind: 'dead', reason: 'bad' }) },
+      gate,
+    });
+    const frame = makeFrame({ kind: 'verification', payload: new Uint8Array(PAYLOAD_SIZE) });
+    await new Promise((resolve) => pusher.push(frame, signer, resolve));
+    assert.deepEqual(plaintext, new Uint8Array(211));
+  }
+  assert.deepEqual(forgotten, [false]);
 });
