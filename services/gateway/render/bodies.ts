@@ -1,8 +1,8 @@
 /**
- * What all profiles' bodies have in common: byte templates with two holes, filled in place, so that no string is
- * made of a payload. The visible text is the operator's and never comes from a frame.
+ * What all profiles' bodies have in common: byte templates with two holes, filled in place. The visible text is the
+ * operator's and never comes from a frame.
  */
-import { base64urlLength, writeBase64url } from '../../../shared/encoding/base64url.js';
+import { base64urlLength } from '../../../shared/encoding/base64url.js';
 import { type Bytes, utf8 } from '../../../shared/encoding/bytes.js';
 import { NONCE_SIZE, PAYLOAD_SIZE } from '../../../shared/relay/batch.js';
 
@@ -39,7 +39,14 @@ export const BACKGROUND = { 'content-available': 1 };
 
 export const json = (value: object): Uint8Array => utf8(JSON.stringify(value));
 
-/** A body with base64url (padded, as guide A.4 writes it) of nonce and box in the object `data`. */
+/**
+ * Node's own base64url takes a fifth of the time of ours. What it makes a string of is a box that only the phone opens,
+ * never a token or a key; both sizes are multiples of 3, so there is no padding (guide A.4).
+ */
+const base64url = ({ buffer, byteOffset, length }: Bytes): string =>
+  Buffer.from(buffer, byteOffset, length).toString('base64url');
+
+/** A body with base64url of nonce and box in the object `data`. */
 export function boxed(aps: object, data: string, kind: 'verification' | 'message'): BoxedBody {
   const start = utf8(`{"aps":${JSON.stringify(aps)},"${data}":{"nonce":"`);
   const middle = utf8(`","${kind}":"`);
@@ -53,9 +60,10 @@ export function boxed(aps: object, data: string, kind: 'verification' | 'message
   template.set(end, endAt);
   return (nonce, box) => {
     if (nonce.length !== NONCE_SIZE || box.length !== PAYLOAD_SIZE) throw new RangeError('box size');
-    const body = template.slice();
-    writeBase64url(nonce, body, start.length);
-    writeBase64url(box, body, boxAt);
+    const body = Buffer.allocUnsafeSlow(template.length);
+    body.set(template);
+    body.write(base64url(nonce), start.length, 'latin1');
+    body.write(base64url(box), boxAt, 'latin1');
     return body;
   };
 }
