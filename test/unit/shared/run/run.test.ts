@@ -50,6 +50,8 @@ test('a log line carries allowed fields only', () => {
   } as unknown as LogFields);
   assert.equal(lines.length, 1);
   const { time, level, ...rest } = JSON.parse(lines[0]!);
+  assert.equal(level, 30);
+  assert.match(time, /^\d{4}-\d\d-\d\dT[\d:.]+Z$/);
   assert.deepEqual(rest, { service: 'test', port: 5, code: 'x', msg: 'started' });
 });
 
