@@ -1,6 +1,6 @@
 /**
- * Rows of GCRA buckets by key, bounded in number. When it is full, only rows whose buckets are all empty make room:
- * a flood of new keys can't reset the limits of the old ones, it is refused instead.
+ * Rows of GCRA buckets by key, bounded in number. When it is full, only rows that are spare or whose buckets are all
+ * empty make room: a flood of new keys can't reset the limits of the old ones, it is refused instead.
  */
 
 import type { Bucket } from './caps.js';
@@ -16,12 +16,15 @@ export class BucketTable {
   private readonly rows = new Map<string, number>();
   private keys: string[] = [];
   private times: Float64Array;
+  /** 1 for a row that may make room before its time. */
+  private spare: Uint8Array;
   private hand = 0;
 
   constructor(columns: number, capacity: number) {
     this.columns = columns;
     this.capacity = capacity;
     this.times = new Float64Array(columns * Math.min(FIRST_ROWS, capacity));
+    this.spare = new Uint8Array(Math.min(FIRST_ROWS, capacity));
   }
 
   get size(): number {
@@ -41,7 +44,8 @@ export class BucketTable {
     else this.rows.delete(this.keys[row]!);
     this.keys[row] = key;
     this.rows.set(key, row);
-    this.empty(row);
+    this.times.fill(0, row * this.columns, (row + 1) * this.columns);
+    this.spare[row] = 0;
     return row;
   }
 
@@ -62,15 +66,16 @@ export class BucketTable {
 
   /** Takes one from each bucket. */
   take(row: number, buckets: readonly Bucket[], now: number): void {
+    this.spare[row] = 0;
     for (const { column, limit } of buckets) {
       const at = row * this.columns + column;
       this.times[at] = after(this.times[at]!, now, limit);
     }
   }
 
-  /** Empties a row's buckets, so that it may make room. */
-  empty(row: number): void {
-    this.times.fill(0, row * this.columns, (row + 1) * this.columns);
+  /** Lets a row make room when the table is full, until it is taken from again. */
+  release(row: number): void {
+    this.spare[row] = 1;
   }
 
   clear(): void {
@@ -85,7 +90,8 @@ export class BucketTable {
       const row = this.hand;
       this.hand = (this.hand + 1) % this.capacity;
       const start = row * this.columns;
-      if (this.times.subarray(start, start + this.columns).every((time) => time <= now)) return row;
+      const isIdle = this.times.subarray(start, start + this.columns).every((time) => time <= now);
+      if (isIdle || this.spare[row] === 1) return row;
     }
     return undefined;
   }
@@ -96,5 +102,8 @@ export class BucketTable {
     const times = new Float64Array(rows * this.columns);
     times.set(this.times);
     this.times = times;
+    const spare = new Uint8Array(rows);
+    spare.set(this.spare);
+    this.spare = spare;
   }
 }

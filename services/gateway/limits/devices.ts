@@ -88,10 +88,10 @@ export class DeviceLimits {
     return exempt ? undefined : refusal;
   }
 
-  /** Apple knows no phone by this unproven token: its row may make room, or made-up tokens would fill the table. */
+  /** Apple knows no phone by this unproven token: its row makes room first, or made-up tokens would fill the table. */
   forget(open: OpenCapability): void {
     const row = this.today.strangers.find(this.hash(this.today, open));
-    if (row !== undefined) this.today.strangers.empty(row);
+    if (row !== undefined) this.today.strangers.release(row);
   }
 
   close(): void {

@@ -27,7 +27,7 @@ export type GateAnswer = Outcome | Told;
 export interface FrameGate {
   /** Takes one push from the device's limits. `answer` is called exactly once, perhaps before this returns. */
   pass(asked: AskedFrame, answer: (answer: GateAnswer) => void): void;
-  /** Apple knows no phone by this unproven token: what is remembered of it may make room. */
+  /** Apple knows no phone by this unproven token: what is remembered of it makes room first. */
   forget(open: OpenCapability): void;
 }
 

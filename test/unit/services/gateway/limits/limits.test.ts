@@ -197,6 +197,7 @@ describe('device limits', () => {
     for (let n = 1; n < 50; n++) {
       assert.equal(limits.take(stranger(n), 'verification'), undefined, `${n}`);
       limits.forget(stranger(n));
+      assert.equal(limits.take(stranger(n), 'verification')?.reason, 'device', 'while there is room for it');
     }
     assert.equal(limits.take(stranger(0), 'verification')?.reason, 'device');
     limits.forget(device());
