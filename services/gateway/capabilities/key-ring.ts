@@ -5,6 +5,7 @@
  */
 import { type Bytes, latin1 } from '../../../shared/encoding/bytes.js';
 import { type Clock, seconds, type Timer } from '../../../shared/run/clock.js';
+import { SecretFileError } from '../../../shared/run/files.js';
 import type { Log } from '../../../shared/run/log.js';
 import { type DatedKey, type KeyFolder, keyName } from './key-folder.js';
 
@@ -37,9 +38,10 @@ export class KeyRing<K> {
   private readonly unreadable = new Set<string>();
   private timer: Timer | undefined;
 
+  /** Throws `SecretFileError` where others may read a key, or it can't be read: what it sealed would be lost unseen. */
   constructor(options: KeyRingOptions<K>) {
     this.options = options;
-    this.scan();
+    this.scan(true);
     this.schedule();
   }
 
@@ -101,23 +103,24 @@ export class KeyRing<K> {
   }
 
   /** Reads new files and forgets keys whose file is gone. */
-  private scan(): void {
+  private scan(isStart = false): void {
     const names = new Set(this.options.folder.names());
     for (const [id, held] of this.held) {
       if (names.delete(held.name)) continue;
       this.held.delete(id);
       this.options.drop(held.key);
     }
-    for (const name of names) this.readNew(name);
+    for (const name of names) this.readNew(name, isStart);
   }
 
-  private readNew(name: string): void {
+  private readNew(name: string, isStart = false): void {
     try {
       const key = this.options.folder.read(name);
       if (keyName(key.keyId) !== name) throw new Error('misnamed');
       this.hold(key);
       this.unreadable.delete(name);
-    } catch {
+    } catch (error) {
+      if (isStart && error instanceof SecretFileError && this.options.folder.has(name)) throw error;
       // Tried again with each look at the folder: perhaps only descriptors were short.
       if (this.unreadable.has(name)) return;
       this.unreadable.add(name);

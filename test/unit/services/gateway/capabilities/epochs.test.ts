@@ -145,6 +145,18 @@ describe('epochs', () => {
     sameKeys(made, epochs.find(made.keyId));
   });
 
+  test('a root that others may read refuses the start, rather than to lose what it sealed', () => {
+    const made = start().current();
+    const file = join(folder, readdirSync(folder)[0]!);
+    chmodSync(file, 0o644);
+    assert.throws(
+      () => start(),
+      (e) => e instanceof SecretFileError && /mode 644 .*chmod 600/.test(e.message),
+    );
+    chmodSync(file, 0o600);
+    sameKeys(made, start().current());
+  });
+
   test('a folder that others may look into refuses the start', () => {
     chmodSync(folder, 0o750);
     assert.throws(
