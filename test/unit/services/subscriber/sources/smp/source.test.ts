@@ -226,16 +226,77 @@ describe('signals and events', () => {
     assert.equal(metrics.count('smp_signals_total'), 1);
   });
 
-  test('a signal that overtakes the answer to NSUB is told as missed', async () => {
-    const { server, sink, pass, follow } = setUp();
-    server.script = () => 'silence';
-    follow(0);
-    await pass(100);
-    server.last.notify(server.queue(0).notifierId);
-    server.last.answer(server.last.held[0]!, { word: 'SOK' });
-    await pass(100);
-    assert.deepEqual(sink.missed, [0]);
-    assert.equal(sink.last(0), 'active');
+  describe('that overtake the answer to NSUB', () => {
+    /** Queue 0 is asked for, and two signals came; the server says nothing to any NSUB. */
+    async function overtaken(key?: NotifierKey) {
+      const rig = setUp();
+      rig.server.script = () => 'silence';
+      const handle = rig.follow(0, key);
+      await rig.pass(100);
+      const { notifierId } = rig.server.queue(0);
+      for (const n of [1, 2]) rig.server.last.notify(notifierId, new Uint8Array(144).fill(n));
+      await rig.pass(100);
+      assert.equal(rig.sink.signals.length, 0);
+      return { ...rig, handle, notifierId };
+    }
+    const told = ({ sink }: ReturnType<typeof setUp>) => sink.signals.map((s) => [s.ref, s.metadata[0]]);
+
+    test('are told once it has come, the latest of a queue', async () => {
+      const rig = await overtaken();
+      rig.server.last.answer(rig.server.last.held[0]!, { word: 'SOK' });
+      await rig.pass(100);
+      assert.equal(rig.sink.last(0), 'active');
+      assert.deepEqual(told(rig), [[0, 2]]);
+      assert.deepEqual(rig.sink.missed, []);
+      assert.equal(rig.metrics.count('smp_dropped_signals_total', 'unknown'), 0);
+    });
+
+    test('are told to nobody where it is a refusal', async () => {
+      const rig = await overtaken(randomKey());
+      rig.server.last.answer(rig.server.last.held[0]!, error({ kind: 'AUTH' }));
+      await rig.pass(100);
+      rig.server.script = () => ({ word: 'SOK' });
+      rig.follow(0, undefined, 1);
+      await rig.pass(100);
+      assert.deepEqual([rig.sink.last(0), rig.sink.last(1)], ['auth', 'active']);
+      assert.deepEqual(told(rig), []);
+    });
+
+    test('are told after a temporary failure, and after a lost connection, which may have taken others', async () => {
+      for (const isLost of [false, true]) {
+        const rig = await overtaken();
+        if (isLost) rig.server.last.cut();
+        else rig.server.last.answer(rig.server.last.held[0]!, error({ kind: 'INTERNAL' }));
+        rig.server.script = () => ({ word: 'SOK' });
+        await rig.pass(2000);
+        assert.deepEqual(told(rig), [[0, 2]]);
+        assert.deepEqual(rig.sink.missed, isLost ? [0] : []);
+      }
+    });
+
+    test('are not told of another queue that has the row by then', async () => {
+      const rig = await overtaken();
+      rig.server.last.cut();
+      await rig.settle();
+      rig.source.unfollow(rig.handle);
+      rig.server.script = () => ({ word: 'SOK' });
+      assert.equal(rig.follow(5), rig.handle);
+      await rig.pass(2000);
+      assert.equal(rig.sink.last(5), 'active');
+      assert.deepEqual(told(rig), []);
+    });
+
+    test('are only known to have been where there are too many', async () => {
+      const rig = setUp();
+      rig.server.script = () => 'silence';
+      for (let n = 0; n < 1_010; n++) rig.follow(n, randomKey());
+      await rig.pass(100);
+      for (let n = 0; n < 1_010; n++) rig.server.last.notify(rig.server.queue(n).notifierId);
+      await rig.pass(100);
+      for (const request of rig.server.last.held) rig.server.last.answer(request, { word: 'SOK' });
+      await rig.pass(100);
+      assert.deepEqual([rig.sink.signals.length, rig.sink.missed.length], [1_000, 10]);
+    });
   });
 
   test('signals that came for an entry are told even while it is asked for again', async () => {
