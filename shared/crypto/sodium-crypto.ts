@@ -14,6 +14,7 @@ import type { AeadDecrypt, AeadEncrypt, Sodium } from './sodium.js';
 const KEY = 32;
 const TAG = 16;
 const SIGNATURE = 64;
+const KEYED_HASH = 16;
 const SALSA20_NONCE = 8;
 const HSALSA20_INPUT = 16;
 const XSALSA20_NONCE = 24;
@@ -35,6 +36,17 @@ export function createCrypto(backend: Crypto['backend'], sodium: Sodium): Crypto
     ...ed25519Functions(sodium, random),
     ...aeadFunctions(sodium),
     ...hashes,
+    keyedHash: keyedHashFunction(sodium),
+  };
+}
+
+/** An array of its own for each call of libsodium would cost as much as the hash. */
+function keyedHashFunction(sodium: Sodium): Crypto['keyedHash'] {
+  const hash = secretBytes(KEYED_HASH);
+  return (key, message) => {
+    need(key, KEY);
+    sodium.crypto_generichash(hash, message, key);
+    return hash.slice();
   };
 }
 

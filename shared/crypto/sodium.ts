@@ -21,6 +21,8 @@ export interface Sodium {
   /** May work in place (`c` === `m`). */
   crypto_stream_salsa20_xor(c: Out, m: Bytes, nonce: Bytes, key: Bytes): void;
   crypto_onetimeauth(tag: Out, m: Bytes, key: Bytes): void;
+  /** BLAKE2b as long as `hash` is. */
+  crypto_generichash(hash: Out, m: Bytes, key: Bytes): void;
 
   crypto_sign_seed_keypair(publicKey: Out, secretKey: Out, seed: Bytes): void;
   crypto_sign_detached(signature: Out, m: Bytes, secretKey: Bytes): void;

@@ -19,6 +19,8 @@ interface WasmMemory {
 type WasmModule = WasmMemory & { readonly [K in keyof Sodium as `_${K}`]: WasmFunction };
 
 const ARENA_START = 64 * 1024;
+/** Bytes of a key of BLAKE2b, whose length is an argument. */
+const KEY = 32;
 
 /** Throws where the runtime has no WebAssembly. */
 export async function loadWasmSodium(): Promise<Sodium> {
@@ -117,6 +119,12 @@ function wasmSodium(lib: WasmModule): Sodium {
       ),
     crypto_onetimeauth: (tag, m, k) =>
       must(arena.call([tag], [m, k], (tag, mAt, k) => lib._crypto_onetimeauth(tag!, mAt!, m.length, 0, k!))),
+    crypto_generichash: (hash, m, k) =>
+      must(
+        arena.call([hash], [m, k], (at, mAt, k) =>
+          lib._crypto_generichash(at!, hash.length, mAt!, m.length, 0, k!, KEY),
+        ),
+      ),
     crypto_sign_seed_keypair: (pk, sk, seed) =>
       must(arena.call([pk, sk], [seed], lib._crypto_sign_seed_keypair)),
     crypto_sign_detached: (sig, m, sk) =>

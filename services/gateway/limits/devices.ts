@@ -5,7 +5,8 @@
 import type { Crypto } from '../../../shared/crypto/crypto.js';
 import { latin1, wipe } from '../../../shared/encoding/bytes.js';
 import type { FrameKind } from '../../../shared/relay/batch.js';
-import { environmentCode } from '../../../shared/relay/identity.js';
+import { APP_TAG_SIZE, environmentCode } from '../../../shared/relay/identity.js';
+import { MAX_TOKEN_SIZE } from '../../../shared/relay/sealed-token.js';
 import type { Clock } from '../../../shared/run/clock.js';
 import type { OpenCapability } from '../capabilities/capability.js';
 import { BucketTable } from './bucket-table.js';
@@ -21,6 +22,7 @@ import {
 const DAY_MS = 24 * 3_600_000;
 const KEY_SIZE = 32;
 const HASH_SIZE = 16;
+const PREFIX_SIZE = 1 + APP_TAG_SIZE;
 
 /** Why a push waits: the asker's own allowance, the device's, or no room to count it. */
 export interface DeviceRefusal {
@@ -64,6 +66,8 @@ export class DeviceLimits {
   private today: Day;
   private yesterday: Day;
   private begun: number;
+  /** What is hashed. */
+  private readonly scratch = new Uint8Array(PREFIX_SIZE + MAX_TOKEN_SIZE);
 
   constructor(options: DeviceLimitsOptions) {
     this.options = options;
@@ -147,11 +151,16 @@ export class DeviceLimits {
     return row;
   }
 
-  /** HMAC(day key, appTag ‖ environment ‖ token)[0..16], one character a byte. */
-  private hash(day: Day, open: OpenCapability): string {
-    const environment = Uint8Array.of(environmentCode(open.environment));
-    const mac = this.options.crypto.hmacSha256(day.key, open.appTag, environment, open.token);
-    return latin1(mac.subarray(0, HASH_SIZE));
+  /** Keyed hash of environment ‖ appTag ‖ token under the day's key, one character a byte. */
+  private hash(day: Day, { environment, appTag, token }: OpenCapability): string {
+    const { scratch } = this;
+    scratch[0] = environmentCode(environment);
+    scratch.set(appTag, 1);
+    scratch.set(token, PREFIX_SIZE);
+    const used = scratch.subarray(0, PREFIX_SIZE + token.length);
+    const hash = this.options.crypto.keyedHash(day.key, used);
+    wipe(used);
+    return latin1(hash);
   }
 
   /** Changes the key once a day; after two days without traffic both days are new. */

@@ -268,6 +268,14 @@ function hashTests(crypto: Crypto): void {
     );
   });
 
+  test('keyed hash', () => {
+    // hashlib.blake2b(bytes(range(9)), key=bytes(range(32)), digest_size=16) of Python
+    const hash = hex('7350f180996fd770d7fbf3f590b92551');
+    assert.deepEqual(crypto.keyedHash(counting(0, 32), counting(0, 9)), hash);
+    assert.notDeepEqual(crypto.keyedHash(counting(1, 32), counting(0, 9)), hash);
+    assert.throws(() => crypto.keyedHash(counting(0, 31), NONE), CryptoError);
+  });
+
   test('comparison in constant time', () => {
     assert.equal(crypto.equal(counting(1, 9), counting(1, 9)), true);
     assert.equal(crypto.equal(counting(1, 9), counting(2, 9)), false);
@@ -288,6 +296,7 @@ function memoryTests(crypto: Crypto): void {
       salsa20Poly1305Seal: crypto.salsa20Poly1305Seal(key, counting(0, 8), SUNSCREEN),
       chacha20Poly1305Seal: crypto.chacha20Poly1305Seal(key, counting(0, 12), NONE, SUNSCREEN),
       hkdfSha256: crypto.hkdfSha256(NONE, key, NONE, 32),
+      keyedHash: crypto.keyedHash(key, NONE),
       sha256: crypto.sha256(key),
       ...crypto.ed25519KeyPair(key),
     };

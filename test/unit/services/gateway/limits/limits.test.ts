@@ -142,6 +142,7 @@ describe('device limits', () => {
     assert.equal(limits.take(device(), 'message'), undefined);
     assert.equal(limits.take(device({ token: new Uint8Array(31) }), 'check'), undefined);
     assert.equal(limits.take(device({ environment: 'sandbox' }), 'check'), undefined);
+    assert.equal(limits.take(device({ appTag: new Uint8Array(8).fill(1) }), 'check'), undefined);
   });
 
   test('several subscribers of one device share twice the cap, and learn nothing exact', () => {
