@@ -159,6 +159,8 @@ export const subscriberConfigSchema = z
         unverified_devices: limitField(10_000, 1_000_000),
         /** Signals kept for all devices together, 208 bytes each. */
         mailbox_entries: limitField(400_000, 4_000_000),
+        /** False lifts the budgets of devices in the gateway's test environment, for suites that send more than people. */
+        test_device_budgets: z.boolean().default(true),
         connections: limitField(20_000, 1_000_000),
       })
       .prefault({}),

@@ -74,7 +74,11 @@ export function assemble(
     devices: registry,
     queues: registry,
     listeners: config.listeners.map((listener) => wakeListener(listener, links)),
-    limits: { devices: limits.devices, mailboxEntries: limits.mailbox_entries },
+    limits: {
+      devices: limits.devices,
+      mailboxEntries: limits.mailbox_entries,
+      testBudgets: limits.test_device_budgets,
+    },
   });
   registry.connect(source, wake);
   return { registry, sink, source, wake, journal };

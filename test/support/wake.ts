@@ -1,5 +1,5 @@
 /** A wake engine on a fake gateway link, a real registry and a virtual clock. */
-import type { Device } from '../../services/subscriber/registry/device.js';
+import type { Device, DeviceEnvironment } from '../../services/subscriber/registry/device.js';
 import { createWakeEngine } from '../../services/subscriber/wake/engine.js';
 import { wakeMetrics } from '../../services/subscriber/wake/metrics.js';
 import type { PushStyle } from '../../services/subscriber/wake/route.js';
@@ -21,7 +21,7 @@ export interface WakeRig extends RegistryRig {
   readonly engine: WakeEngine;
   readonly wake: CountedMetrics<typeof wakeMetrics>;
   /** A device whose code came back; nothing of that remains in `link.sent`. */
-  active(token: number): Promise<Device>;
+  active(token: number, environment?: DeviceEnvironment): Promise<Device>;
   /** A signal of each queue, with metadata of the queue's number. */
   signal(device: Device, ...refs: readonly number[]): void;
   /** The queues of a message push, in its order; in profile `porchlight` of any boxed push. */
@@ -38,6 +38,8 @@ export interface WakeRigOptions {
   /** Instead of `chance`. */
   readonly random?: () => number;
   readonly mailboxEntries?: number;
+  /** Whether devices in the environment `test` have budgets. */
+  readonly testBudgets?: boolean;
   /** Where checks fall in the time over which they are spread: 0 first, 1 last. */
   readonly chance?: number;
   /** Host of a queue's server, to make long addresses. */
@@ -82,7 +84,11 @@ export function wakeRig(crypto: Crypto, options: WakeRigOptions = {}): WakeRig {
       isOnlyServer: () => options.onlyServer ?? true,
     },
     random: options.random ?? (() => options.chance ?? 0.5),
-    limits: { devices: 300, mailboxEntries: options.mailboxEntries ?? 1_000 },
+    limits: {
+      devices: 300,
+      mailboxEntries: options.mailboxEntries ?? 1_000,
+      testBudgets: options.testBudgets ?? true,
+    },
   });
   rig.registry.connect(rig.source, engine);
   const push = (device: Device, { nonce, payload }: Frame): PorchlightPush =>
@@ -92,8 +98,8 @@ export function wakeRig(crypto: Crypto, options: WakeRigOptions = {}): WakeRig {
     link,
     engine,
     wake,
-    async active(token) {
-      const device = rig.registry.register(registration(token, token))!;
+    async active(token, environment = 'production') {
+      const device = rig.registry.register(registration(token, token, { environment }))!;
       const [rule, judge] = [link.rule, link.judge];
       link.rule = () => ACCEPTED;
       link.judge = () => 'good';

@@ -47,6 +47,8 @@ export interface WakeEngineOptions {
     readonly devices: number;
     /** Signals kept for all devices together. */
     readonly mailboxEntries: number;
+    /** False: devices in the gateway's test environment have no budgets. */
+    readonly testBudgets?: boolean;
   };
 }
 
@@ -91,7 +93,7 @@ class Engine implements WakeEngine {
     for (const { name, link, ...style } of options.listeners) {
       const lane = this.lanes.get(link) ?? new Lane(link, options.clock, laneEvents);
       this.lanes.set(link, lane);
-      this.routes.set(name, { ...style, lane, isOnlyServer });
+      this.routes.set(name, { ...style, lane, isOnlyServer, testBudgets: limits.testBudgets ?? true });
     }
   }
 

@@ -165,7 +165,7 @@ export class Pager implements Waiting {
 
   /** The push was accepted: what it carried is told, and counts in its budget. */
   told({ kind, isCheck, servers }: Flight, now: number, chance: number): void {
-    this.allowance.spend(kind, servers, now);
+    if (this.hasBudgets) this.allowance.spend(kind, servers, now);
     if (kind === 'verification') this.lastVerificationAt = now;
     // An alert tells nothing: the app has not been woken, and the next silent push has the news.
     if (kind === 'verification' || kind === 'alert') return;
@@ -256,6 +256,11 @@ export class Pager implements Waiting {
     // What did not fit has waited as long as what did.
     const isAllAboard = mailbox.untoldInFlight === mailbox.untold;
     if (kind !== 'alert') this.newsDueAt = isAllAboard ? NEVER : LONG_AGO;
+  }
+
+  /** Also after it has changed its token, and with it the environment. */
+  private get hasBudgets(): boolean {
+    return this.device.environment !== 'test' || this.route.testBudgets;
   }
 
   private newsAt(): number {

@@ -22,4 +22,6 @@ export interface Route extends PushStyle {
   readonly lane: Lane;
   /** Whether the device of this queue follows no other server than the queue's. */
   readonly isOnlyServer: (ref: number) => boolean;
+  /** Whether devices in the gateway's test environment have budgets as all others do. */
+  readonly testBudgets: boolean;
 }

@@ -24,6 +24,17 @@ const styleOf = (changes: object) => {
   return [profile, mode, rest.class, coalesce_ms, delay_ms];
 };
 
+test('devices in the test environment have budgets unless a suite wants none', () => {
+  const parsed = (limits: object) =>
+    subscriberConfigSchema.safeParse({
+      identity_key: 'identity.key',
+      gateways: [gateway],
+      listeners: [listener],
+      limits,
+    }).data?.limits.test_device_budgets;
+  assert.deepEqual([parsed({}), parsed({ test_device_budgets: false })], [true, false]);
+});
+
 describe('a listener', () => {
   test('is for stock apps unless it says otherwise', () => {
     assert.deepEqual(styleOf({}), ['simplex', 'mutable', 'message', 0, 0]);

@@ -96,6 +96,30 @@ describe('one of several servers causes at most half of the pushes', () => {
   });
 });
 
+describe('budgets of devices in the test environment', () => {
+  for (const testBudgets of [true, false]) {
+    test(`are those of all devices, unless they are lifted: ${testBudgets}`, async () => {
+      const rig = wakeRig(crypto, { testBudgets, onlyServer: false });
+      rig.link.rule = () => ACCEPTED;
+      for (const environment of ['test', 'sandbox', 'production'] as const) {
+        const active = await rig.active(1, environment);
+        for (let n = 0; n < 100; n++) {
+          rig.signal(active, n % 2 ? NOISY : QUIET);
+          await rig.clock.advance(0);
+        }
+        const isLifted = environment === 'test' && !testBudgets;
+        assert.equal(rig.link.sent.length, isLifted ? 100 : 60);
+        for (let n = 0; n < 20; n++) {
+          rig.engine.verify(active);
+          await rig.clock.advance(0);
+        }
+        assert.equal(rig.link.count('verification'), isLifted ? 20 : 5, 'one proved it, of 6 at once');
+        rig.registry.remove(active);
+      }
+    });
+  }
+});
+
 describe('shares', () => {
   test('are forgotten when they are whole again, and bounded', () => {
     const shares = new Shares();
