@@ -19,7 +19,7 @@ export const gatewayHoldings = (appleKeys: number): readonly HoldingKind[] => [
     until: 'pushed out by others',
   },
   { what: 'frame ids with outcomes', gauge: 'frame_ids', until: '10 minutes' },
-  { what: 'keyed hashes of revoked capabilities', gauge: 'revocations', until: '46 days' },
+  { what: 'keyed hashes of revoked capabilities', gauge: 'revocations', until: '46 to 48 days' },
   { what: 'nonces of requests', gauge: 'nonces', until: '2 to 4 minutes' },
   { what: 'allowances of subscribers', gauge: 'subscribers', until: 'pushed out by others' },
   { what: 'connections of subscribers', gauge: 'connections', until: 'closed' },

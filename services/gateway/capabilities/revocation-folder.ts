@@ -33,8 +33,8 @@ import {
 
 /** How soon a replica knows what another one wrote. */
 const POLL_MS = 2_000;
-/** A file is unlinked only when its entries have been over for this long, in case the clock jumped. */
-const UNLINK_AFTER_MS = 3_600_000;
+/** A file is unlinked only when its entries have been over for this long, a day, in case the clock is ahead. */
+const UNLINK_AFTER_MS = 24 * 3_600_000;
 const CHECKSUM_SIZE = 4;
 const RECORD_SIZE = ENTRY_SIZE + CHECKSUM_SIZE;
 const DAY_SECONDS = 24 * 3600;

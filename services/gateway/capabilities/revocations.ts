@@ -27,7 +27,9 @@ import {
 } from './revocation-store.js';
 import { RevokedSet } from './revoked-set.js';
 
-const EXPIRE_MS = 3_600_000;
+const LOOK_MS = 3_600_000;
+/** Looks at the clock, a day of them, at all of which an entry must be over before it is dropped. */
+const LOOKS = 24;
 const LOOKUP_INFO = utf8('porchlight revocation lookup v1');
 const EMPTY = new Uint8Array(0);
 /** Scopes have one length, so that no token and scope read like another token and scope. */
@@ -59,8 +61,9 @@ export class Revocations {
   /** `environment ‖ appTag ‖ token` while it is hashed. */
   private readonly scratch = new Uint8Array(PREFIX_SIZE + MAX_TOKEN_SIZE);
   private timer: Timer;
-  /** What was over at the last look, an hour ago: Unix seconds. */
+  /** What was over at each of the last looks: Unix seconds. */
   private wasOver = 0;
+  private looks = 0;
 
   constructor(options: RevocationsOptions) {
     const { crypto, key, capacity, clock } = options;
@@ -69,7 +72,7 @@ export class Revocations {
     const lookupKey = crypto.hkdfSha256(EMPTY, key.bytes, LOOKUP_INFO, HASH_KEY_BYTES);
     this.lookupHash = new KeyedHash(lookupKey);
     wipe(lookupKey);
-    this.timer = clock.after(EXPIRE_MS, () => this.expire());
+    this.timer = clock.after(LOOK_MS, () => this.look());
   }
 
   /** Resolves when what others revoked before has been read, or could not be. */
@@ -177,7 +180,7 @@ export class Revocations {
     this.options.log.error('revocation cannot be saved');
   }
 
-  /** What seems to be over is taken while there is room, for the clock may have jumped; `expire` drops it. */
+  /** What seems to be over is taken while there is room, for the clock may have jumped; `look` drops it. */
   private learn(entries: readonly RevocationEntry[]): void {
     const { capacity, metrics } = this.options;
     const over = this.over();
@@ -192,12 +195,16 @@ export class Revocations {
     return seconds(this.options.clock) - ENTRY_LIFE_SECONDS;
   }
 
-  /** Drops what was over an hour ago already, by a clock that does not jump; a store tells an entry only once. */
-  private expire(): void {
+  /**
+   * Drops what was over for a day, by a clock that does not jump: a store tells an entry only once, and one that is
+   * kept for longer costs nothing.
+   */
+  private look(): void {
     const over = this.over();
-    for (const pool of ENTRY_POOLS) this.sets[pool].expire(Math.min(over, this.wasOver));
-    this.wasOver = over;
-    this.timer = this.options.clock.after(EXPIRE_MS, () => this.expire());
+    this.wasOver = this.looks === 0 ? over : Math.min(over, this.wasOver);
+    if (this.looks === LOOKS) for (const pool of ENTRY_POOLS) this.sets[pool].expire(this.wasOver);
+    this.looks = this.looks === LOOKS ? 0 : this.looks + 1;
+    this.timer = this.options.clock.after(LOOK_MS, () => this.look());
   }
 
   private lookup({ environment, appTag, token }: Subject): number {
