@@ -93,6 +93,13 @@ describe('HPACK decoder', () => {
     assert.throws(() => decodeBlock(decoder, bytesOf('be')), DecodeError);
   });
 
+  test('a table full of empty entries ends where it ends', () => {
+    const decoder = new HpackDecoder();
+    for (let i = 0; i < 4096 / 32; i++) decodeBlock(decoder, bytesOf('4000 00'));
+    assert.deepEqual(decodeBlock(decoder, bytesOf('ff3e')), [['', '']]); // 61 + 128
+    assert.throws(() => decodeBlock(decoder, bytesOf('ff3f')), DecodeError);
+  });
+
   test('neither kind of literal without index enters the table', () => {
     const decoder = new HpackDecoder();
     for (const kind of [0x00, 0x10]) {

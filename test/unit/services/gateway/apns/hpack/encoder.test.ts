@@ -48,6 +48,7 @@ describe('HPACK encoder', () => {
     const updates = begun(encoder);
     assert.equal(updates, '3fa9013fe11f');
     assert.equal(updates.length / 2, MAX_BEGIN_SIZE);
+    assert.equal(begun(encoder), '');
     assert.equal(indexed(encoder, 'a', 'b'), 'be');
     for (const size of [0, 4096]) encoder.setMaxTableSize(size);
     assert.equal(begun(encoder), '203fe11f');
