@@ -84,7 +84,7 @@ export class ChaosPhone {
   async close(): Promise<void> {
     this.closed = true;
     this.sdk.close();
-    this.setting.apns.deliveries.close();
+    this.setting.apns.deliveries.dismiss();
     await this.listening;
   }
 

@@ -3,7 +3,7 @@
  * background pushes, and a log of every step that a simulated phone can wait on.
  */
 import type { Environment } from '../../../shared/relay/identity.js';
-import { type Clock, seconds } from '../../../shared/run/clock.js';
+import { type Clock, seconds, type Timer } from '../../../shared/run/clock.js';
 import type { Device } from './devices.js';
 import type { SimulatorLimits, SimulatorRules } from './options.js';
 import { type PushRequest, payloadFault } from './request.js';
@@ -59,6 +59,8 @@ export class Deliveries {
   private readonly limits: SimulatorLimits;
   private readonly clock: Clock;
   private readonly waiters = new Set<Waiter>();
+  /** Of pushes that wait for their budget; no more than devices, and those that were replaced within the hour. */
+  private readonly holding = new Set<Timer>();
   private entries: LogEntry[] = [];
   private bytes = 0;
   private seq = 0;
@@ -133,8 +135,15 @@ export class Deliveries {
   }
 
   /** Sends every waiter home. */
-  close(): void {
+  dismiss(): void {
     for (const waiter of [...this.waiters]) waiter.done([]);
+  }
+
+  /** The same; and what is held stays so. */
+  close(): void {
+    this.dismiss();
+    for (const timer of this.holding) timer.cancel();
+    this.holding.clear();
   }
 
   private store(device: Device, delivery: Delivery): void {
@@ -171,13 +180,15 @@ export class Deliveries {
     device.held = delivery;
     this.log(delivery, 'held');
     const oldest = device.wakes[0] ?? this.clock.monotonic();
-    this.clock.after(oldest + HOUR_MS - this.clock.monotonic(), () => {
+    const timer = this.clock.after(oldest + HOUR_MS - this.clock.monotonic(), () => {
+      this.holding.delete(timer);
       if (device.held !== delivery) return;
       device.held = undefined;
       if (isExpired(delivery, this.clock)) this.log(delivery, 'expired');
       else if (device.online) this.arrive(device, delivery);
       else this.store(device, delivery);
     });
+    this.holding.add(timer);
   }
 
   private log(delivery: Delivery, step: Step, why?: string): void {

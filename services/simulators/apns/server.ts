@@ -114,8 +114,8 @@ async function withControl(
     down: async () => void (await Promise.all(listeners.map((listener) => listener.down()))),
     up: async () => void (await Promise.all(listeners.map((listener) => listener.up()))),
     close: async () => {
-      deliveries.close();
       await simulator.down();
+      deliveries.close();
       control.closeAllConnections();
       await new Promise<void>((resolve) => control.close(() => resolve()));
     },

@@ -150,7 +150,7 @@ export class TestPhone {
     this.closed = true;
     this.sdk.close();
     for (const messenger of this.messengers.values()) messenger.close();
-    this.world.apns.deliveries.close();
+    this.world.apns.deliveries.dismiss();
     await this.listening;
   }
 

@@ -301,6 +301,14 @@ test('three background pushes an hour; then the newest is held until budget, lau
   assert.equal(steps().at(-1), '10 dropped quit');
 });
 
+test('the end leaves no timer behind, whatever is held', async () => {
+  const { clock, deliveries, send } = phone();
+  for (let i = 0; i < 5; i++) send({ pushType: 'background', priority: 5 }, { 'content-available': 1 });
+  assert.notEqual(clock.pending, 0);
+  deliveries.close();
+  assert.equal(clock.pending, 0);
+});
+
 test('payloads that do not fit their push type vanish', () => {
   const { send, steps } = phone();
   send({}, { 'content-available': 1 });
