@@ -20,7 +20,10 @@ const SIZE_UPDATE = 0x20;
 const NEVER_INDEXED = 0x10;
 const NOT_INDEXED = 0;
 
-/** Lengths and indexes of names must stay below 2^28; characters above U+00FF lose their upper bits. */
+/**
+ * The caller sees to it that `out` has room, by the bounds above: bytes beyond its end would be lost without an error.
+ * Names and values have a character for each byte, none above U+00FF.
+ */
 export class HpackEncoder {
   private readonly table = new DynamicTable(DEFAULT_TABLE_SIZE, (entry) => this.forget(entry));
   /** name → value → serial number of what is in the table. */

@@ -95,7 +95,7 @@ describe('HPACK decoder', () => {
 
   test('a table full of empty entries ends where it ends', () => {
     const decoder = new HpackDecoder();
-    for (let i = 0; i < 4096 / 32; i++) decodeBlock(decoder, bytesOf('4000 00'));
+    for (let i = 0; i <= 4096 / 32; i++) decodeBlock(decoder, bytesOf('4000 00'));
     assert.deepEqual(decodeBlock(decoder, bytesOf('ff3e')), [['', '']]); // 61 + 128
     assert.throws(() => decodeBlock(decoder, bytesOf('ff3f')), DecodeError);
   });
