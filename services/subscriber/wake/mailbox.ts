@@ -54,7 +54,9 @@ export class Mailbox {
   /** Untold entries that the push under way carries. */
   get untoldInFlight(): number {
     let count = 0;
-    for (const row of this.untoldRows()) if (this.pool.isInFlight(row)) count++;
+    for (let row = this.rowAt(this.told); row !== NO_ENTRY; row = this.pool.next(row)) {
+      if (this.pool.isInFlight(row)) count++;
+    }
     return count;
   }
 
@@ -87,23 +89,31 @@ export class Mailbox {
   window(max: number, maxUntold = max): Window {
     const untold = Math.min(maxUntold, this.untold);
     const filler = Math.min(max - untold, this.told);
-    const rows = [...this.rows()].slice(this.told - filler, this.told + untold);
-    return { entries: rows.map((row) => this.pool.entry(row)), filler };
+    const entries: Entry[] = [];
+    for (
+      let row = this.rowAt(this.told - filler);
+      entries.length < filler + untold;
+      row = this.pool.next(row)
+    ) {
+      entries.push(this.pool.entry(row));
+    }
+    return { entries, filler };
   }
 
   /** Servers of the untold entries, or of those among them that the push in flight carries; each once. */
   untoldServers(inFlight = false): number[] {
-    const servers = new Set<number>();
-    for (const row of this.untoldRows()) {
-      if (!inFlight || this.pool.isInFlight(row)) servers.add(this.pool.server(row));
+    const servers: number[] = [];
+    for (let row = this.rowAt(this.told); row !== NO_ENTRY; row = this.pool.next(row)) {
+      const server = this.pool.server(row);
+      if ((!inFlight || this.pool.isInFlight(row)) && !servers.includes(server)) servers.push(server);
     }
-    return [...servers];
+    return servers;
   }
 
   /** The queue of the oldest untold entry. */
   get oldestUntold(): number | undefined {
-    const [row] = this.untoldRows();
-    return row === undefined ? undefined : this.pool.ref(row);
+    const row = this.rowAt(this.told);
+    return row === NO_ENTRY ? undefined : this.pool.ref(row);
   }
 
   /**
@@ -124,7 +134,7 @@ export class Mailbox {
 
   /** It was accepted: what it carried, and has not been replaced since, is told. */
   accepted(monotonicSecond: number): void {
-    for (const row of this.rows()) {
+    for (let row = this.head; row !== NO_ENTRY; row = this.pool.next(row)) {
       if (!this.pool.isInFlight(row)) continue;
       this.pool.setInFlight(row, false);
       if (this.pool.toldAt(row) !== undefined) continue;
@@ -136,13 +146,13 @@ export class Mailbox {
   /** It was not: nothing is told. */
   failed(): void {
     this.failedContent = this.sentContent;
-    for (const row of this.rows()) this.pool.setInFlight(row, false);
+    for (let row = this.head; row !== NO_ENTRY; row = this.pool.next(row)) this.pool.setInFlight(row, false);
   }
 
   /** Drops the oldest untold entry, which can't be sent; the overflow flag makes up for it. */
   dropUnsendable(): void {
-    const [row] = this.untoldRows();
-    if (row === undefined) return;
+    const row = this.rowAt(this.told);
+    if (row === NO_ENTRY) return;
     this.overflow = true;
     this.changed();
     this.pool.free(this.unlink(row));
@@ -174,7 +184,7 @@ export class Mailbox {
   /** All of it, for a successor. Arrays are views. */
   get state(): MailboxState {
     const { overflow, maybeMissed, sequence, sentContent, failedContent, pool } = this;
-    const entries = [...this.rows()].map((row): EntryState => {
+    const entries = this.rows().map((row): EntryState => {
       const { ref, time, nonce, metadata, sequence } = pool.entry(row);
       const [server, toldAt, isInFlight] = [pool.server(row), pool.toldAt(row), pool.isInFlight(row)];
       return { ref, server, time, toldAt, isInFlight, sequence, nonce, metadata };
@@ -207,7 +217,7 @@ export class Mailbox {
   /** From the server that has most entries, the newcomer counted: the oldest told, else the oldest untold. */
   private evict(newcomer: number): void {
     const counts = new Map([[newcomer, 1]]);
-    const rows = [...this.rows()];
+    const rows = this.rows();
     for (const row of rows) {
       const server = this.pool.server(row);
       counts.set(server, (counts.get(server) ?? 0) + 1);
@@ -225,35 +235,35 @@ export class Mailbox {
   }
 
   private find(ref: number): number | undefined {
-    for (const row of this.rows()) if (this.pool.ref(row) === ref) return row;
+    for (let row = this.head; row !== NO_ENTRY; row = this.pool.next(row)) {
+      if (this.pool.ref(row) === ref) return row;
+    }
     return undefined;
   }
 
-  private *rows(): Generator<number> {
-    for (let row = this.head; row !== NO_ENTRY; row = this.pool.next(row)) yield row;
+  private rows(): number[] {
+    const rows: number[] = [];
+    for (let row = this.head; row !== NO_ENTRY; row = this.pool.next(row)) rows.push(row);
+    return rows;
   }
 
-  /** Told ones are a prefix. */
-  private *untoldRows(): Generator<number> {
-    let place = 0;
-    for (const row of this.rows()) if (place++ >= this.told) yield row;
+  /** The row at a place, `NO_ENTRY` behind the last. Told ones are a prefix: at `told` the untold begin. */
+  private rowAt(place: number): number {
+    let row = this.head;
+    for (let left = place; left > 0; left--) row = this.pool.next(row);
+    return row;
   }
 
   private append(row: number): void {
-    let last = NO_ENTRY;
-    for (const at of this.rows()) last = at;
-    if (last === NO_ENTRY) this.head = row;
-    else this.pool.setNext(last, row);
+    if (this.count === 0) this.head = row;
+    else this.pool.setNext(this.rowAt(this.count - 1), row);
     this.pool.setNext(row, NO_ENTRY);
     this.count++;
   }
 
   private unlink(row: number): number {
     let before = NO_ENTRY;
-    for (const at of this.rows()) {
-      if (at === row) break;
-      before = at;
-    }
+    for (let at = this.head; at !== row; at = this.pool.next(at)) before = at;
     if (before === NO_ENTRY) this.head = this.pool.next(row);
     else this.pool.setNext(before, this.pool.next(row));
     this.count--;
