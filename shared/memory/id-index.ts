@@ -1,6 +1,6 @@
 /**
- * Finds rows by the hash of an identifier: 8 bytes a row, growing one bucket per insertion (linear hashing), so
- * there is never a pause to rebuild a table and never two tables at once. Several rows may have the same
+ * Finds rows by the hash of an identifier: 6 bytes a row, growing a bucket for every two insertions (linear hashing),
+ * so there is never a pause to rebuild a table and never two tables at once. Several rows may have the same
  * identifier. The index holds row numbers only; identifiers stay in the rows, and the caller compares them:
  *
  *     for (let row = index.first(hash.of(id)); row !== NO_ROW; row = index.next(row)) if (same(row, id)) …
@@ -10,6 +10,8 @@
 export const NO_ROW = -1;
 
 const FIRST_LEVEL = 10;
+/** Rows a bucket on average: a bucket costs as much memory as a row's link. */
+const LOAD = 2;
 
 export class IdIndex {
   private readonly hashOf: (row: number) => number;
@@ -33,7 +35,7 @@ export class IdIndex {
   /** Adds a row, before others of the same identifier. A row may be in the index once. */
   add(row: number): void {
     this.push(this.bucket(this.hashOf(row)), row);
-    if (++this.count > this.buckets) this.split();
+    if (++this.count > LOAD * this.buckets) this.split();
   }
 
   /** Takes a row out; false where it was not in. The row's identifier must still be there. */

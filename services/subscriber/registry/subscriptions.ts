@@ -10,7 +10,7 @@ import type { DeviceRecord } from './device-record.js';
 import { StatusWords } from './status-words.js';
 import type { SubscriptionState } from './subscription-state.js';
 
-/** The row: 28 bytes, and 8 in the index. */
+/** The row: 28 bytes, and 6 in the index. */
 const AT = {
   device: 0,
   handle: 4,

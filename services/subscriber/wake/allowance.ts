@@ -6,17 +6,15 @@ import { Shares } from './shares.js';
 
 const LONG_AGO = Number.NEGATIVE_INFINITY;
 
-const longAgo = (): Record<PushKind, number> => ({
-  verification: LONG_AGO,
-  message: LONG_AGO,
-  silent: LONG_AGO,
-  alert: LONG_AGO,
-});
+type Times = Readonly<Record<PushKind, number>>;
+
+/** Shared by all devices that nothing was said of. */
+const NEVER_YET: Times = { verification: LONG_AGO, message: LONG_AGO, silent: LONG_AGO, alert: LONG_AGO };
 
 export class Allowance {
   readonly shares = new Shares();
-  private budgets = longAgo();
-  private notBefore = longAgo();
+  private budgets: Record<PushKind, number> = { ...NEVER_YET };
+  private notBefore = NEVER_YET;
 
   /** From when on a push of this kind may go; monotonic ms, as everywhere here. */
   readyAt(kind: PushKind): number {
@@ -31,7 +29,7 @@ export class Allowance {
 
   /** Pushes of this kind wait; nothing shortens that but a new token. */
   postpone(kind: PushKind, until: number): void {
-    this.notBefore[kind] = until;
+    this.notBefore = { ...this.notBefore, [kind]: until };
   }
 
   get state(): AllowanceState {
@@ -40,12 +38,12 @@ export class Allowance {
 
   restore({ budgets, notBefore, shares }: AllowanceState): void {
     this.budgets = { ...budgets };
-    this.notBefore = { ...notBefore };
+    this.notBefore = notBefore;
     this.shares.restore(shares);
   }
 
   /** What the gateway said of the token before is void. */
   restart(): void {
-    this.notBefore = longAgo();
+    this.notBefore = NEVER_YET;
   }
 }

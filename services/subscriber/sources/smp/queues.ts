@@ -14,7 +14,7 @@ import type { FollowStatus } from '../source.js';
 import { ALGORITHMS, KEY_BYTES, type QueueState } from './source-state.js';
 import { statusByte, statusOf, UNREPORTED } from './statuses.js';
 
-/** The row: 109 bytes, and 8 in the index, make 117 a queue. */
+/** The row: 109 bytes, and 6 in the index, make 115 a queue. */
 const AT = {
   id: 0,
   key: 24,
@@ -151,17 +151,16 @@ export class QueueTable {
 
   /** The confirmed entry of a queue. */
   confirmed(server: number, notifierId: Uint8Array): number | undefined {
-    for (const row of this.entries(server, notifierId)) if (this.has(row, FLAG.confirmed)) return row;
-    return undefined;
+    let row = this.first(server, notifierId);
+    while (row !== NO_ROW && !this.has(row, FLAG.confirmed)) row = this.following(row, server, notifierId);
+    return row === NO_ROW ? undefined : row;
   }
 
   /** All entries of a queue, newest first. */
   entries(server: number, notifierId: Uint8Array): number[] {
     const rows: number[] = [];
-    if (notifierId.length !== ID_SIZE) return rows;
-    for (let row = this.index.first(this.hash.of(notifierId)); row !== NO_ROW; row = this.index.next(row)) {
-      if (this.server(row) === server && this.slab.equals(row, AT.id, notifierId)) rows.push(row);
-    }
+    let row = this.first(server, notifierId);
+    for (; row !== NO_ROW; row = this.following(row, server, notifierId)) rows.push(row);
     return rows;
   }
 
@@ -261,6 +260,26 @@ export class QueueTable {
   next(row: number): number | undefined {
     const next = this.slab.u32(row, AT.next);
     return next === 0 ? undefined : next - 1;
+  }
+
+  /** The newest entry of a queue, or `NO_ROW`. */
+  private first(server: number, notifierId: Uint8Array): number {
+    if (notifierId.length !== ID_SIZE) return NO_ROW;
+    return this.matching(this.index.first(this.hash.of(notifierId)), server, notifierId);
+  }
+
+  /** The next older one, or `NO_ROW`. */
+  private following(row: number, server: number, notifierId: Uint8Array): number {
+    return this.matching(this.index.next(row), server, notifierId);
+  }
+
+  /** The first row of a bucket, from `row` on, that is the queue's. */
+  private matching(row: number, server: number, notifierId: Uint8Array): number {
+    let at = row;
+    while (at !== NO_ROW && !(this.server(at) === server && this.slab.equals(at, AT.id, notifierId))) {
+      at = this.index.next(at);
+    }
+    return at;
   }
 
   private writeKey(row: number, key: Key<AuthAlgorithm>): void {
