@@ -13,64 +13,76 @@ const TOO_MANY = later('load', 60);
 
 export type OutcomeSink = (outcome: Outcome) => void;
 
-interface Entry {
-  readonly at: number;
-  outcome: Outcome | undefined;
-  waiters: OutcomeSink[];
+const NOBODY: readonly OutcomeSink[] = [];
+
+/** A frame that came: who waits for its outcome, and then the outcome. */
+export class KnownFrame {
+  /** Monotonic ms. */
+  readonly since: number;
+  private ended: Outcome | undefined;
+  private waiting: readonly OutcomeSink[];
+
+  constructor(since: number, sink: OutcomeSink) {
+    this.since = since;
+    this.waiting = [sink];
+  }
+
+  get outcome(): Outcome | undefined {
+    return this.ended;
+  }
+
+  /** Gives the outcome there is, or will be. */
+  join(sink: OutcomeSink): void {
+    if (this.ended !== undefined) sink(this.ended);
+    else if (this.waiting.length < MAX_WAITERS) this.waiting = [...this.waiting, sink];
+    else sink(TOO_MANY);
+  }
+
+  /** Tells all who wait, the first time. */
+  finish(outcome: Outcome): void {
+    if (this.ended !== undefined) return;
+    const { waiting } = this;
+    this.ended = outcome;
+    this.waiting = NOBODY;
+    for (const sink of waiting) sink(outcome);
+  }
 }
 
 export class FrameIds {
   private readonly capacity: number;
-  private readonly entries = new Map<string, Entry>();
+  private readonly known = new Map<string, KnownFrame>();
 
   constructor(capacity: number) {
     this.capacity = capacity;
   }
 
   get size(): number {
-    return this.entries.size;
+    return this.known.size;
   }
 
-  has(key: string): boolean {
-    return this.entries.has(key);
+  /** The frame of this id, unless it came too long ago. `now`: monotonic ms. */
+  find(key: string, now: number): KnownFrame | undefined {
+    const frame = this.known.get(key);
+    if (frame === undefined || now - frame.since < KEPT_MS) return frame;
+    this.known.delete(key);
+    return undefined;
   }
 
-  /**
-   * Registers who waits for a frame. True = it is new: the caller runs it and calls `finish`. Otherwise the sink
-   * gets the outcome there is, or will be. `now`: monotonic ms.
-   */
-  begin(key: string, sink: OutcomeSink, now: number): boolean {
-    const entry = this.entries.get(key);
-    if (entry !== undefined && now - entry.at < KEPT_MS) {
-      if (entry.outcome !== undefined) sink(entry.outcome);
-      else if (entry.waiters.length < MAX_WAITERS) entry.waiters.push(sink);
-      else sink(TOO_MANY);
-      return false;
-    }
+  /** Remembers a frame that `find` did not know. */
+  begin(key: string, sink: OutcomeSink, now: number): KnownFrame {
     this.makeRoom(now);
-    // Behind the others, so that the oldest are first.
-    this.entries.delete(key);
-    this.entries.set(key, { at: now, outcome: undefined, waiters: [sink] });
-    return true;
-  }
-
-  /** The outcome of a frame that `begin` called new; tells all who wait. */
-  finish(key: string, outcome: Outcome): void {
-    const entry = this.entries.get(key);
-    if (entry === undefined || entry.outcome !== undefined) return;
-    const { waiters } = entry;
-    entry.outcome = outcome;
-    entry.waiters = [];
-    for (const waiter of waiters) waiter(outcome);
+    const frame = new KnownFrame(now, sink);
+    this.known.set(key, frame);
+    return frame;
   }
 
   /** Drops what is old, and the oldest finished ones while there are too many. */
   private makeRoom(now: number): void {
     let looked = 0;
-    for (const [key, entry] of this.entries) {
-      const old = now - entry.at >= KEPT_MS;
-      if ((!old && this.entries.size < this.capacity) || ++looked > 64) return;
-      if (entry.outcome !== undefined) this.entries.delete(key);
+    for (const [key, { since, outcome }] of this.known) {
+      const old = now - since >= KEPT_MS;
+      if ((!old && this.known.size < this.capacity) || ++looked > 64) return;
+      if (outcome !== undefined) this.known.delete(key);
     }
   }
 }

@@ -21,7 +21,7 @@ import type { FrameGate, GateAnswer, Told } from '../limits/frame-gate.js';
 import type { Subscribers } from '../limits/subscribers.js';
 import type { gatewayMetrics, Milestone } from '../metrics.js';
 import { BREAKER_OPEN, type Device, type Doubts } from './doubts.js';
-import { FrameIds } from './frame-ids.js';
+import { FrameIds, type KnownFrame } from './frame-ids.js';
 import { later, MALFORMED, outcomeOf, PROVIDER_DOWN, refused } from './outcomes.js';
 import { limitedAs, renderPush } from './rendering.js';
 
@@ -34,20 +34,21 @@ export interface Signer {
   readonly block: string;
 }
 
-type Finish = (outcome: Outcome) => void;
-
 /** A frame whose capability is open; whoever ends it wipes that. */
 interface Way {
   readonly frame: Frame;
+  readonly known: KnownFrame;
   readonly open: OpenCapability;
   readonly app: App;
   readonly device: Device;
   readonly signer: Signer;
-  readonly finish: Finish;
-  /** When the frame came, monotonic ms. */
-  readonly since: number;
   /** Its place among first contacts, where it needs one and has it. */
   contact: Contact;
+  /** Of the gate, which hears how a frame ended that it let through. */
+  told: Told;
+  permission: Permission;
+  /** Unix seconds. */
+  sentAt: number;
 }
 
 export interface PusherOptions {
@@ -68,6 +69,7 @@ export interface PusherOptions {
 }
 
 const NO_CONTACT: Contact = { answered: () => {}, unused: () => {} };
+const NOBODY: Told = () => {};
 const DOWN: ApnsResult = { kind: 'unavailable', reason: 'provider-down' };
 
 const wordOf = ({ kind }: ApnsResult): Parameters<Contact['answered']>[0] =>
@@ -91,31 +93,35 @@ export class Pusher {
 
   /** Runs a frame; `done` is called exactly once, perhaps before this returns. */
   push(frame: Frame, signer: Signer, done: (outcome: Outcome) => void): void {
-    const { clock, subscribers, log } = this.options;
+    const { clock, subscribers } = this.options;
     const since = clock.monotonic();
     const key = signer.tagText + latin1(frame.id);
-    const known = this.ids.has(key) ? this.ids : this.newcomerIds.has(key) ? this.newcomerIds : undefined;
-    const ids = known ?? (subscribers.account(signer.tagText).established ? this.ids : this.newcomerIds);
-    if (!ids.begin(key, done, since)) return;
+    const known = this.ids.find(key, since) ?? this.newcomerIds.find(key, since);
+    if (known !== undefined) {
+      known.join(done);
+      return;
+    }
+    const ids = subscribers.has(signer.tagText) ? this.ids : this.newcomerIds;
+    this.run(frame, signer, ids.begin(key, done, since));
+  }
+
+  private run(frame: Frame, signer: Signer, known: KnownFrame): void {
+    const { log } = this.options;
     log.debug('frame received', { kind: frame.kind });
     this.reached('received');
-    const finish = (outcome: Outcome): void => {
-      this.count(frame, outcome);
-      ids.finish(key, outcome);
-    };
     try {
-      this.run(frame, signer, finish, since);
+      this.open(frame, signer, known);
     } catch {
       log.error('push failed', { kind: frame.kind });
-      finish(PROVIDER_DOWN);
+      this.finish(frame, known, PROVIDER_DOWN);
     }
   }
 
-  private run(frame: Frame, signer: Signer, finish: Finish, since: number): void {
+  private open(frame: Frame, signer: Signer, known: KnownFrame): void {
     const { capabilities, apps } = this.options;
     const open = capabilities.open(frame.capability, signer.tag);
     if (typeof open === 'string') {
-      finish(refused(open));
+      this.finish(frame, known, refused(open));
       return;
     }
     const { environment, token, proven } = open;
@@ -123,11 +129,12 @@ export class Pusher {
     // A stranger gets verification pushes to a device and nothing else (relay.md §5).
     if (app === undefined || (!proven && frame.kind !== 'verification')) {
       wipe(open.plaintext);
-      finish(MALFORMED);
+      this.finish(frame, known, MALFORMED);
       return;
     }
     const device = { environment, topic: app.topic, token, proven };
-    const way: Way = { frame, open, app, device, signer, finish, since, contact: NO_CONTACT };
+    const begun = { contact: NO_CONTACT, told: NOBODY, permission: 'pass', sentAt: 0 } as const;
+    const way: Way = { frame, known, open, app, device, signer, ...begun };
     try {
       this.ask(way);
     } catch {
@@ -136,10 +143,20 @@ export class Pusher {
   }
 
   /** Of a frame that is not sent. */
-  private end({ open, finish, contact }: Way, outcome: Outcome): void {
-    contact.unused();
-    wipe(open.plaintext);
-    finish(outcome);
+  private end(way: Way, outcome: Outcome): void {
+    way.contact.unused();
+    wipe(way.open.plaintext);
+    this.tell(way, outcome);
+  }
+
+  private tell({ frame, known, told }: Way, outcome: Outcome): void {
+    told(outcome);
+    this.finish(frame, known, outcome);
+  }
+
+  private finish(frame: Frame, known: KnownFrame, outcome: Outcome): void {
+    this.count(frame, outcome);
+    known.finish(outcome);
   }
 
   /** For example a key folder that can't be read: without an outcome the request would never end. */
@@ -181,13 +198,13 @@ export class Pusher {
       this.end(way, answer);
       return;
     }
-    const told = telling(way, answer);
+    way.told = answer;
     try {
-      const push = this.rendered(told);
-      if ('kind' in push) this.end(told, push);
-      else this.send(told, push);
+      const push = this.rendered(way);
+      if ('kind' in push) this.end(way, push);
+      else this.send(way, push);
     } catch {
-      this.fail(told);
+      this.fail(way);
     }
   }
 
@@ -205,43 +222,37 @@ export class Pusher {
 
   /** The place that a breaker gives is taken last, so that nothing that ends before holds one. */
   private send(way: Way, push: ApnsPush): void {
-    const permission = this.options.doubts.enter(way.device);
-    if (permission === 'stop') this.end(way, outcomeOf(BREAKER_OPEN, way.device.proven));
-    else this.sendTo(way, push, permission);
-  }
-
-  private sendTo(way: Way, push: ApnsPush, permission: Permission): void {
-    const { clock, engine, log } = this.options;
+    const { clock, engine, log, doubts } = this.options;
+    way.permission = doubts.enter(way.device);
+    if (way.permission === 'stop') {
+      this.end(way, outcomeOf(BREAKER_OPEN, way.device.proven));
+      return;
+    }
     this.reached('admitted');
     log.debug('push sent', { kind: way.frame.kind });
-    const sentAt = seconds(clock);
-    const conclude = (result: ApnsResult): void => {
-      way.contact.answered(wordOf(result));
-      way.finish(this.conclude(way, result, permission, sentAt));
-    };
-    engine.send(push).then(
-      (result) => {
-        this.answered(result, way.since);
-        conclude(result);
-      },
-      () => conclude(DOWN),
-    );
+    way.sentAt = seconds(clock);
+    const conclude = (result: ApnsResult): void => this.conclude(way, result);
+    engine.send(push).then(conclude, () => conclude(DOWN));
   }
 
-  /** @param sentAt Unix seconds */
-  private conclude(way: Way, said: ApnsResult, permission: Permission, sentAt: number): Outcome {
+  private conclude(way: Way, said: ApnsResult): void {
+    this.answered(said, way.known.since);
+    way.contact.answered(wordOf(said));
+    const outcome = this.judge(way, said);
+    const capability = said.kind === 'accepted' ? this.renewal(way.open) : undefined;
+    wipe(way.open.plaintext);
+    this.tell(way, capability === undefined ? outcome : { ...outcome, capability });
+  }
+
+  private judge({ open, device, signer, permission, sentAt }: Way, said: ApnsResult): Outcome {
     const { log, revocations, doubts, firstContacts, gate } = this.options;
-    const { open, device, signer } = way;
     const result = doubts.judge(said, device, signer.tagText, permission);
     if (open.proven && result.kind === 'accepted') firstContacts.accepted();
     // Only of proven devices: a stranger's refusals change nothing (relay.md §6, "Revoked").
     if (open.proven && result.kind === 'dead') revocations.refusedByApple(open, result.at ?? sentAt);
     if (!open.proven && result.kind === 'dead') gate.forget(open);
     if (result.kind === 'rejected') log.error('Apple takes no such push', { reason: result.reason });
-    const outcome = outcomeOf(result, open.proven);
-    const capability = result.kind === 'accepted' ? this.renewal(open) : undefined;
-    wipe(open.plaintext);
-    return capability === undefined ? outcome : { ...outcome, capability };
+    return outcomeOf(result, open.proven);
   }
 
   private reached(milestone: Milestone): void {
@@ -270,14 +281,4 @@ export class Pusher {
     const { kind, reason } = outcome;
     this.options.metrics.frames_total.inc({ kind: frame.kind, outcome: kind, reason });
   }
-}
-
-/** The same way, of whose outcome the gate hears too. */
-function telling(way: Way, told: Told): Way {
-  const { frame, open, app, device, signer, finish, since, contact } = way;
-  const both = (outcome: Outcome): void => {
-    told(outcome);
-    finish(outcome);
-  };
-  return { frame, open, app, device, signer, finish: both, since, contact };
 }
