@@ -166,10 +166,13 @@ export class Pager implements Waiting {
   /** The push was accepted: what it carried is told, and counts in its budget. */
   told({ kind, isCheck, servers }: Flight, now: number, chance: number): void {
     if (this.hasBudgets) this.allowance.spend(kind, servers, now);
-    if (kind === 'verification') this.lastVerificationAt = now;
     // An alert tells nothing: the app has not been woken, and the next silent push has the news.
-    if (kind === 'verification' || kind === 'alert') return;
+    if (kind === 'alert') return;
     this.lastAcceptedAt = now;
+    if (kind === 'verification') {
+      this.lastVerificationAt = now;
+      return;
+    }
     this.mailbox.accepted(Math.floor(now / 1000));
     if (isCheck && this.checkMinutes > 0) this.checkDueAt = now + this.checkMinutes * MINUTE;
     if (!this.carriesFlags(kind)) return;

@@ -7,9 +7,11 @@ import { type WakeRig, wakeRig } from '../../../../support/wake.js';
 const crypto = await loadCrypto();
 const MINUTE = 60_000;
 
+/** A device whose verification push was a while ago. */
 async function checked(chance: number, minutes: number) {
   const rig = wakeRig(crypto, { chance });
   const device = await rig.active(1);
+  await rig.clock.advance(20 * MINUTE);
   rig.link.rule = () => ACCEPTED;
   rig.registry.setCheckMinutes(device, minutes);
   rig.engine.checksChanged(device);
@@ -55,6 +57,15 @@ test('a check is left out where a push went in the last twenty minutes', async (
   await rig.clock.advance(20 * MINUTE);
   rig.signal(rig.device, 1);
   assert.deepEqual(await checkTimes(rig, 100), [70]);
+});
+
+test('so is one after a verification push, which woke the app as well', async () => {
+  const rig = wakeRig(crypto, { chance: 0.25 });
+  const device = await rig.active(1);
+  rig.link.rule = () => ACCEPTED;
+  rig.registry.setCheckMinutes(device, 20);
+  rig.engine.checksChanged(device);
+  assert.deepEqual(await checkTimes(rig, 70), [25, 45, 65]);
 });
 
 test('a check that was not accepted does not count', async () => {

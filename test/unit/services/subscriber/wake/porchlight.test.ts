@@ -187,6 +187,7 @@ test('a flag of a push that failed is told by the next', async () => {
 test('periodic wake-ups are boxed and silent; news that waits for a banner does not ride along', async () => {
   const rig = porchlight({ chance: 0.5 });
   const device = await rig.active(1);
+  await rig.clock.advance(20 * MINUTE); // a verification push wakes as well
   rig.registry.setCheckMinutes(device, 20);
   rig.engine.checksChanged(device);
   rig.link.rule = (frame) => (frame.urgent ? later(3600) : ACCEPTED);
