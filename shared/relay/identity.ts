@@ -45,6 +45,8 @@ export function parseGatewayAddress(text: string): GatewayAddress | undefined {
   }
   const fingerprint = text.slice(SCHEME.length + 2).split('@')[0] ?? '';
   const bare = url.pathname === '/' && url.search === '' && url.hash === '' && url.password === '';
+  // Also without padding, which the parser would write otherwise: a gateway's own name for itself has none.
+  if (url.username !== fingerprint) return undefined;
   if (!bare || url.hostname === '' || fromBase64url(fingerprint)?.length !== 32) return undefined;
   const host = url.hostname.replace(/^\[(.*)\]$/, '$1');
   return { fingerprint, host, port: url.port === '' ? DEFAULT_PORT : Number(url.port) };

@@ -34,6 +34,8 @@ describe('gateway address', () => {
     `porchlight-gateway://${FINGERPRINT}@`,
     `porchlight-gateway://${FINGERPRINT.slice(1)}@gateway.example`,
     `porchlight-gateway://${FINGERPRINT}:password@gateway.example`,
+    `porchlight-gateway://${FINGERPRINT}=@gateway.example`,
+    `porchlight-gateway://${FINGERPRINT}@gateway.example@other.example`,
     `porchlight-gateway://${FINGERPRINT}@gateway.example/path`,
     `porchlight-gateway://${FINGERPRINT}@gateway.example?query`,
     `porchlight-gateway://${FINGERPRINT}@gateway.example#fragment`,
