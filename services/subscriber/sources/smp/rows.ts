@@ -2,9 +2,9 @@
  * What a server says of each of its queues: answers to NSUB, signals, END and DELD, and what becomes of the queue's
  * place and status. Connections are the follower's business.
  */
-import { sameBytes } from '../../../../shared/encoding/bytes.js';
 import type { FollowStatus, SourceSink } from '../source.js';
 import type { Associations } from './associations.js';
+import type { EarlySignals } from './early-signals.js';
 import type { ListTimers } from './list-timers.js';
 import type { SmpMetrics } from './metrics.js';
 import { FLAG, type QueueTable } from './queues.js';
@@ -14,20 +14,12 @@ import type { Answer } from './statuses.js';
 const DAY_MS = 24 * 3_600_000;
 /** Metadata is 144 bytes; longer than this is nothing that a server sends (design §3). */
 const MAX_METADATA = 200;
-/** Signals kept for answers that are still to come; of queues beyond them it is only known that there was one. */
-const MAX_EARLY = 1_000;
-
-/** The latest signal of a queue whose NSUB is not answered yet. */
-interface EarlySignal {
-  readonly notifierId: Uint8Array;
-  readonly nonce: Uint8Array;
-  readonly metadata: Uint8Array;
-}
 
 export interface RowsShared {
   readonly queues: QueueTable;
   readonly sink: SourceSink;
   readonly metrics: SmpMetrics;
+  readonly early: EarlySignals;
   /** Uniform in [0, 1). */
   readonly random: () => number;
 }
@@ -38,8 +30,6 @@ export class Rows {
   private readonly lists: RowLists;
   private readonly associations: Associations;
   private readonly timers: ListTimers;
-  /** By row. */
-  private readonly early = new Map<number, EarlySignal>();
 
   constructor(
     server: number,
@@ -59,7 +49,7 @@ export class Rows {
   answered(row: number, answer: Answer): boolean {
     this.shared.metrics.smp_answers_total.inc({ outcome: answer.kind });
     if (this.lists.releaseIfAbandoned(row)) {
-      this.early.delete(row);
+      this.shared.early.forget(row);
       return true;
     }
     if (this.shared.queues.status(row).kind === 'deleted') this.lists.move(row, LIST.final);
@@ -82,16 +72,8 @@ export class Rows {
     queues.set(row, FLAG.confirmed, true);
     this.associations.set(row, this.associations.isOurs(serviceId));
     this.activate(row);
-    this.tellEarly(row);
-  }
-
-  private tellEarly(row: number): void {
-    const { queues } = this.shared;
-    const early = this.early.get(row);
-    this.early.delete(row);
-    // The row may have been another queue's when the signal came.
-    if (early && sameBytes(early.notifierId, queues.notifierId(row)))
-      this.signal(row, early.nonce, early.metadata);
+    const signal = this.shared.early.take(row, this.server, queues.notifierId(row));
+    if (signal) this.signal(row, signal.nonce, signal.metadata);
   }
 
   /** Subscribed. */
@@ -108,7 +90,7 @@ export class Rows {
 
   /** For good: until the client unfollows it. */
   private refused(row: number, status: FollowStatus): void {
-    this.early.delete(row);
+    this.shared.early.forget(row);
     this.shared.queues.set(row, FLAG.confirmed, false);
     this.associations.set(row, false);
     this.lists.move(row, LIST.final);
@@ -129,20 +111,15 @@ export class Rows {
     sink.signal(queues.ref(row), nonce, metadata);
   }
 
-  /**
-   * It may have overtaken the answer to our NSUB, for servers hand over what they kept at their own pace (guide G.3):
-   * whichever entry that answer confirms is told. One that is not being asked for is told to look once it is active.
-   */
+  /** Whichever entry the answer to our NSUB confirms is told; one that waits for none is told to look once it is active. */
   private notifiedEarly(notifierId: Uint8Array, nonce: Uint8Array, metadata: Uint8Array): void {
-    const { queues, metrics } = this.shared;
-    const early = { notifierId: notifierId.slice(), nonce: nonce.slice(), metadata: metadata.slice() };
+    const { queues, metrics, early } = this.shared;
+    const signal = { server: this.server, notifierId, nonce, metadata };
     let isKept = false;
     for (const row of queues.entries(this.server, notifierId)) {
-      const hasRoom = this.early.size < MAX_EARLY || this.early.has(row);
-      if (queues.listOf(row) === LIST.flight && hasRoom) {
-        this.early.set(row, early);
-        isKept = true;
-      } else queues.set(row, FLAG.missed, true);
+      const isAsked = queues.listOf(row) === LIST.flight;
+      if (isAsked && early.keep(row, signal)) isKept = true;
+      else queues.set(row, FLAG.missed, true);
     }
     if (!isKept) metrics.smp_dropped_signals_total.inc({ reason: 'unknown' });
   }

@@ -15,6 +15,7 @@ import type { FollowRefusal, FollowStatus, Source, SourceSink } from '../source.
 import { AddressGuard, ForbiddenAddressError } from './address-guard.js';
 import { createConnect, type Link, type Stage } from './connector.js';
 import { usableHosts } from './dialler.js';
+import { EarlySignals } from './early-signals.js';
 import { Follower, type FollowerShared } from './follower.js';
 import { Gate } from './gate.js';
 import type { SmpMetrics } from './metrics.js';
@@ -115,6 +116,7 @@ export class SmpSource implements Source<SmpQueue, NotifierKey> {
       sink,
       metrics,
       queues: this.queues,
+      early: new EarlySignals(),
       turns: new Turns(),
       gate: new Gate(STRANGERS_AT_ONCE),
       connect: createConnect({ crypto, clock, dial, service }),

@@ -285,18 +285,6 @@ describe('signals and events', () => {
       assert.equal(rig.sink.last(5), 'active');
       assert.deepEqual(told(rig), []);
     });
-
-    test('are only known to have been where there are too many', async () => {
-      const rig = setUp();
-      rig.server.script = () => 'silence';
-      for (let n = 0; n < 1_010; n++) rig.follow(n, randomKey());
-      await rig.pass(100);
-      for (let n = 0; n < 1_010; n++) rig.server.last.notify(rig.server.queue(n).notifierId);
-      await rig.pass(100);
-      for (const request of rig.server.last.held) rig.server.last.answer(request, { word: 'SOK' });
-      await rig.pass(100);
-      assert.deepEqual([rig.sink.signals.length, rig.sink.missed.length], [1_000, 10]);
-    });
   });
 
   test('signals that came for an entry are told even while it is asked for again', async () => {
