@@ -6,6 +6,7 @@ import { wipe } from '../../shared/encoding/bytes.js';
 import { subscriberTag } from '../../shared/relay/identity.js';
 import { type Clock, systemClock } from '../../shared/run/clock.js';
 import { type ControlSocket, controlPath, lateCommand, startControl } from '../../shared/run/control.js';
+import type { InheritedSocket } from '../../shared/run/inherited-sockets.js';
 import { inventoryCommand } from '../../shared/run/inventory.js';
 import { formatListen, type ListenAddress } from '../../shared/run/listen.js';
 import type { Log } from '../../shared/run/log.js';
@@ -51,11 +52,13 @@ export interface SubscriberDeps {
   readonly crypto?: Crypto;
   /** Instead of starting with nothing. */
   readonly takeOver?: TakeOver;
-  /** Descriptors of sockets that listen already, by the names of listeners and `observe`. */
-  readonly sockets?: ReadonlyMap<string, number>;
+  /** Sockets that listen already, by the names of listeners and `observe`. */
+  readonly sockets?: Sockets;
   /** Ends the process, once everything that it held is revoked. */
   readonly end?: () => void;
 }
+
+type Sockets = ReadonlyMap<string, InheritedSocket>;
 
 export interface Subscriber {
   /** Port of each listener, by name. */
@@ -77,13 +80,14 @@ export async function startSubscriber(config: SubscriberConfig, deps: Subscriber
   const { identity } = files;
   const path = controlPath(config);
   const shift = await Shift.start({ crypto, clock, identity, log, path, takeOver });
-  const service = new Service(config, files, shift, { ...deps, crypto });
+  let service: Service | undefined;
   try {
+    service = new Service(config, files, shift, { ...deps, crypto });
     await service.start();
     return service;
   } catch (error) {
-    shift.refuse();
-    await service.close();
+    shift.end();
+    await service?.close();
     throw error;
   }
 }
@@ -94,7 +98,7 @@ class Service implements Subscriber {
   private readonly config: SubscriberConfig;
   private readonly files: SubscriberFiles;
   private readonly shift: Shift;
-  private readonly sockets: ReadonlyMap<string, number>;
+  private readonly sockets: Sockets;
   private readonly end: () => void;
   private readonly base: Base;
   private readonly metrics = new Metrics('porchlight_subscriber_');
@@ -107,7 +111,7 @@ class Service implements Subscriber {
   private readonly sink: WatchedSink;
   private readonly parts: Parts;
   private readonly predecessor: Predecessor;
-  private readonly doors = new Doors();
+  private readonly doors: Doors;
   private measure: (() => void) | undefined;
   private pages: StatusPages | undefined;
   private canaries: Canaries | undefined;
@@ -124,6 +128,7 @@ class Service implements Subscriber {
     this.files = files;
     this.shift = shift;
     this.sockets = sockets;
+    this.doors = new Doors(new Set([...sockets].flatMap(([name, { isKept }]) => (isKept ? [name] : []))));
     this.end = end;
     this.base = { crypto, clock, log, random: uniform(crypto) };
     const { base, metrics } = this;
@@ -142,16 +147,8 @@ class Service implements Subscriber {
     this.parts = { ...core, processKey, listeners: new Set(config.listeners.map(({ name }) => name)) };
     const tools = { ...base, identity, metrics: this.handOver };
     const release = (): Promise<void> => this.release();
-    const addresses = () => this.doors.addresses;
-    this.predecessor = new Predecessor({
-      ...tools,
-      parts: this.parts,
-      gate,
-      journal,
-      sink,
-      addresses,
-      release,
-    });
+    const { parts, doors } = this;
+    this.predecessor = new Predecessor({ ...tools, parts, gate, journal, sink, doors, release });
     this.replaced = this.predecessor.gone;
   }
 
@@ -165,8 +162,7 @@ class Service implements Subscriber {
 
   async start(): Promise<void> {
     const { shift, parts, config, doors, base } = this;
-    if (shift.isTakingOver) await this.checkAddresses();
-    await shift.take(parts, this.handOver);
+    await shift.take(parts, await this.addressesInTheWay());
     const open = <T>(door: () => Promise<T>): Promise<T> =>
       shift.isTakingOver ? persistently(base.clock, door) : door();
     doors.control = await open(() => this.openControl());
@@ -176,12 +172,14 @@ class Service implements Subscriber {
     }
     doors.observing = await open(() => this.openObserving());
     this.warnOfPort(OBSERVE, config.observe.listen, doors.observing.port);
+    await shift.commit(parts, this.handOver);
     shift.begin(parts);
     const probe = { ...base, metrics: this.probeMetrics, source: parts.source, sink: this.sink };
     this.canaries = openCanaries(config, probe);
   }
 
   async close(): Promise<void> {
+    this.shift.end();
     this.predecessor.close();
     await this.canaries?.close();
     await this.parts.source.close();
@@ -202,13 +200,14 @@ class Service implements Subscriber {
     await Promise.all([closed, ...[...links.values()].map((link) => link.close())]);
   }
 
-  /** Those for which no socket was inherited must be free, or become so. */
-  private checkAddresses(): Promise<void> {
+  /** Those for which no socket was inherited must be free, or the predecessor can let go of them: its names of these. */
+  private async addressesInTheWay(): Promise<string[]> {
+    if (!this.shift.isTakingOver) return [];
     const { listeners, observe } = this.config;
     const all = listeners.map(({ name, listen }, i) => ({ name, key: `listeners.${i}.listen`, listen }));
     all.push({ name: OBSERVE, key: 'observe.listen', listen: observe.listen });
     const isOwn = ({ name }: { readonly name: string }): boolean => !this.sockets.has(name);
-    return checkAddresses(all.filter(isOwn), this.shift.addresses?.filter(isOwn));
+    return checkAddresses(all.filter(isOwn), this.shift.addresses.filter(isOwn));
   }
 
   /** An inherited socket counts, whatever the configuration says: nobody should look for phones at the wrong port. */
@@ -238,17 +237,18 @@ class Service implements Subscriber {
           listeners: () => listenersToCheck(config, files, doors.listeners),
         });
       }),
-      upgrade: upgradeCommand({ clock, predecessor, sockets: () => doors.sockets }),
+      upgrade: upgradeCommand({ clock, predecessor, doors }),
     };
     const streams = { 'hand-over': predecessor.serve };
-    return startControl({ path: controlPath(config), commands, streams, clock, log });
+    const { begun } = this.shift;
+    return startControl({ path: controlPath(config), commands, streams, clock, log, held: begun });
   }
 
   private openListener(listener: SubscriberConfig['listeners'][number]): Promise<NtfListener> {
     const { name, listen, topic, gateway } = listener;
     const { base, files, parts, config, shift } = this;
     return startNtfListener({
-      ...{ ...base, name, listen, topic, fd: this.sockets.get(name) },
+      ...{ ...base, name, listen, topic, fd: this.sockets.get(name)?.fd },
       metrics: this.clientMetrics,
       identity: files.listeners.get(name)!,
       link: this.gatedLinks.get(gateway)!,
@@ -270,7 +270,7 @@ class Service implements Subscriber {
     const status = { description: subscriberStatus, version: packageVersion(), crypto: crypto.backend };
     this.pages ??= openStatusPages({ ...status, clock, metrics, notReady, measure });
     const { routes: pages } = this.pages;
-    const socket = { listen: config.observe.listen, fd: this.sockets.get(OBSERVE) };
+    const socket = { listen: config.observe.listen, fd: this.sockets.get(OBSERVE)?.fd };
     return startObserving({ ...socket, metrics, notReady, measure, pages });
   }
 }

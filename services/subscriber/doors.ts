@@ -3,7 +3,7 @@ import { createServer, type Server } from 'node:net';
 import { type Clock, sleep } from '../../shared/run/clock.js';
 import { ConfigError } from '../../shared/run/config.js';
 import type { ControlSocket } from '../../shared/run/control.js';
-import { formatListen, type ListenAddress, listenOn } from '../../shared/run/listen.js';
+import { BACKLOG, formatListen, type ListenAddress, listenOn } from '../../shared/run/listen.js';
 import type { ObserveListener } from '../../shared/run/observe.js';
 import type { NtfListener } from './clients/listener.js';
 import type { NamedAddress } from './handover/frames.js';
@@ -11,27 +11,65 @@ import type { NamedAddress } from './handover/frames.js';
 /** Name of the second listener's socket; no listener for phones can have it. */
 export const OBSERVE = 'observe';
 
+const PAUSE_MS = 100;
+const LONG_PAUSE_MS = 5_000;
+
 export class Doors {
   readonly listeners = new Map<string, NtfListener>();
   observing: ObserveListener | undefined;
   control: ControlSocket | undefined;
+  /** Names of sockets that somebody else has for good: closing them would free nothing. */
+  readonly kept: ReadonlySet<string>;
+  /** What listens no more for a successor's sake, and where it did, until it listens again. */
+  private readonly lent = new Map<string, ListenAddress>();
+  private isClosed = false;
+
+  constructor(kept: ReadonlySet<string>) {
+    this.kept = kept;
+  }
 
   /** The listening ones that phones and monitors know, by name. */
   get sockets(): ReadonlyMap<string, Server> {
-    const found = new Map([...this.listeners].map(([name, { socket }]) => [name, socket]));
-    if (this.observing) found.set(OBSERVE, this.observing.socket);
-    return found;
+    return new Map([...this.all].filter(([, socket]) => socket.listening));
   }
 
-  /** Where they listen. */
+  /** Where they listen, but for those that can't be lent. */
   get addresses(): NamedAddress[] {
     return [...this.sockets].flatMap(([name, socket]) => {
       const at = socket.address();
-      return at === null || typeof at === 'string' ? [] : [{ name, host: at.address, port: at.port }];
+      if (at === null || typeof at === 'string' || this.kept.has(name)) return [];
+      return [{ name, host: at.address, port: at.port }];
     });
   }
 
+  /** Stops listening there and on the control socket, so that another process can; connections stay. */
+  lend(names: readonly string[]): void {
+    this.control?.release();
+    for (const { name, host, port } of this.addresses) {
+      if (!names.includes(name)) continue;
+      this.lent.set(name, { host, port });
+      this.all.get(name)!.close();
+    }
+  }
+
+  /** Listens again on all that was lent. Resolves when that is done, however long the other process takes, or closed. */
+  async takeBack(clock: Clock): Promise<void> {
+    for (const [name, address] of this.lent) {
+      const socket = this.all.get(name)!;
+      const isOver = (): boolean => this.isClosed || !this.lent.has(name);
+      await this.again(clock, isOver, () => listenOn(socket, { ...address, backlog: BACKLOG }));
+      if (isOver()) socket.close();
+      this.lent.delete(name);
+    }
+    await this.again(
+      clock,
+      () => this.isClosed,
+      async () => this.control?.reopen(),
+    );
+  }
+
   async closeListeners(): Promise<void> {
+    for (const name of this.listeners.keys()) this.lent.delete(name);
     await Promise.all([...this.listeners.values()].map((listener) => listener.close()));
   }
 
@@ -43,14 +81,32 @@ export class Doors {
 
   /** Closes all connections but those of the control socket, where a successor may be told of it. */
   async close(): Promise<void> {
+    this.isClosed = true;
     this.control?.release();
     await this.closeListeners();
     await this.observing?.close();
   }
+
+  private get all(): Map<string, Server> {
+    const all = new Map([...this.listeners].map(([name, { socket }]) => [name, socket]));
+    if (this.observing) all.set(OBSERVE, this.observing.socket);
+    return all;
+  }
+
+  /** Opens, again and again, until that succeeds or is not wanted any more. */
+  private async again(clock: Clock, isOver: () => boolean, open: () => Promise<void>): Promise<void> {
+    for (let pauseMs = PAUSE_MS; !isOver(); pauseMs = Math.min(2 * pauseMs, LONG_PAUSE_MS)) {
+      const isOpen = await open().then(
+        () => true,
+        () => false,
+      );
+      if (isOpen) return;
+      await sleep(clock, pauseMs);
+    }
+  }
 }
 
 const ATTEMPTS = 50;
-const PAUSE_MS = 100;
 
 /** Opens a socket whose address another process of ours has just let go of. */
 export async function persistently<T>(clock: Clock, open: () => Promise<T>): Promise<T> {
@@ -71,15 +127,16 @@ export interface WantedAddress {
 }
 
 /**
- * Rejects where the addresses can't be bound together, once the predecessor has let go of its own. `ConfigError` where
- * others have one.
- * @param theirs what the predecessor lets go of and we have not inherited; undefined where it doesn't say
+ * Binds the addresses together and frees them again. Returns the names of the predecessor's sockets that were in the
+ * way. Throws `ConfigError` where another one is.
+ * @param theirs what the predecessor can let go of, without what we have inherited
  */
 export async function checkAddresses(
   wanted: readonly WantedAddress[],
-  theirs: readonly ListenAddress[] | undefined,
-): Promise<void> {
-  const left = theirs && [...theirs];
+  theirs: readonly NamedAddress[],
+): Promise<string[]> {
+  const left = [...theirs];
+  const inTheWay: string[] = [];
   const probes: Server[] = [];
   try {
     for (const { key, listen } of wanted) {
@@ -89,21 +146,24 @@ export async function checkAddresses(
         probes.push(probe);
       } catch (error) {
         if (!isTaken(error)) throw error;
-        if (left && !take(left, error)) {
-          throw new ConfigError([`${key}: ${formatListen(listen)} is in use, and not by the old process`]);
-        }
+        const name = take(left, error);
+        if (name === undefined) throw new ConfigError([`${key}: ${formatListen(listen)} ${IN_USE}`]);
+        inTheWay.push(name);
       }
     }
+    return inTheWay;
   } finally {
     await Promise.all(probes.map((probe) => new Promise((resolve) => probe.close(resolve))));
   }
 }
 
-/** Takes the address that was in the way out of `left`: it becomes free for one. False where it is none of them. */
-function take(left: ListenAddress[], { address, port }: Taken): boolean {
+const IN_USE =
+  "is in use, and the old process can not free it: it is another one's, or systemd's, which then has to start this one too";
+
+/** Takes the address that was in the way out of `left`: it becomes free for one. Its name; undefined where it is not there. */
+function take(left: NamedAddress[], { address, port }: Taken): string | undefined {
   const at = left.findIndex((each) => each.port === port && overlap(each.host, address));
-  if (at >= 0) left.splice(at, 1);
-  return at >= 0;
+  return at < 0 ? undefined : left.splice(at, 1)[0]!.name;
 }
 
 const ANY = ['::', '0.0.0.0'];

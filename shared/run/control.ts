@@ -10,6 +10,7 @@ import { z } from 'zod';
 import type { Clock } from './clock.js';
 import { ConfigError } from './config.js';
 import { isCredential } from './files.js';
+import { listenOn } from './listen.js';
 import type { Log } from './log.js';
 
 const MAX_LINE = 4_096;
@@ -64,6 +65,8 @@ export interface ControlOptions {
   readonly commands: Readonly<Record<string, ControlCommand>>;
   /** The same, for requests that go on in a protocol of their own. */
   readonly streams?: Readonly<Record<string, ControlStream>>;
+  /** Settles when requests may be answered; undefined where they may now. */
+  readonly held?: () => Promise<void> | undefined;
   readonly clock: Clock;
   readonly log: Log;
 }
@@ -71,6 +74,8 @@ export interface ControlOptions {
 export interface ControlSocket {
   /** Stops listening, so that another process can; connections stay. */
   release(): void;
+  /** Listens again, if it does not. Throws `ConfigError` where another process does, or the socket can't be made. */
+  reopen(): Promise<void>;
   close(): Promise<void>;
 }
 
@@ -88,20 +93,23 @@ export async function startControl(options: ControlOptions): Promise<ControlSock
     serve(socket, options, () => sockets.delete(socket));
   });
   server.maxConnections = MAX_CONNECTIONS;
-  await removeLeftover(path);
-  await listen(server, path);
-  let isListening = true;
-  const release = (): void => {
-    if (isListening) server.close();
-    isListening = false;
+  let isClosed = false;
+  const open = async (): Promise<void> => {
+    if (server.listening) return;
+    await removeLeftover(path);
+    if (!isClosed) await listen(server, path);
   };
+  await open();
   return {
-    release,
+    release() {
+      if (server.listening) server.close();
+    },
+    reopen: open,
     close: () =>
       new Promise((resolve) => {
-        if (isListening) server.close(() => resolve());
+        isClosed = true;
+        if (server.listening) server.close(() => resolve());
         else resolve();
-        isListening = false;
         for (const socket of sockets) socket.destroy();
       }),
   };
@@ -123,19 +131,16 @@ async function removeLeftover(path: string): Promise<void> {
 
 /** The mask makes it 0600 from the first moment; `listen` on a path binds before it returns. */
 async function listen(server: Server, path: string): Promise<void> {
-  const listening = new Promise<void>((resolve, reject) => {
-    server.once('listening', resolve);
-    server.once('error', (error: NodeJS.ErrnoException) =>
-      reject(new ConfigError([`control.socket: cannot be made (${error.code ?? 'unknown'})`])),
-    );
-  });
   const before = process.umask(0o777 & ~ONLY_OWNER);
+  let listening: Promise<void>;
   try {
-    server.listen(path);
+    listening = listenOn(server, { path });
   } finally {
     process.umask(before);
   }
-  await listening;
+  await listening.catch((error: NodeJS.ErrnoException) => {
+    throw new ConfigError([`control.socket: cannot be made (${error.code ?? 'unknown'})`]);
+  });
   server.unref(); // it never keeps a service alive that could not start
   chmodSync(path, ONLY_OWNER);
 }
@@ -151,19 +156,32 @@ function serve(socket: Socket, options: ControlOptions, adopted: () => void): vo
     if (end < 0 && held.length <= MAX_LINE) return;
     deadline.cancel();
     socket.off('data', take);
+    socket.pause();
     const line = end < 0 ? '' : held.toString('utf8', 0, end);
-    const stream = named(parsed(line)?.do, options.streams);
-    if (stream === undefined) {
-      socket.resume(); // so that its end is noticed
-      void answer(socket, line, options);
-    } else {
-      socket.pause();
-      socket.unshift(held.subarray(end + 1));
-      adopted();
-      void stream(socket).catch(() => options.log.error('control request failed'));
-    }
+    void dispatch(socket, line, held.subarray(end + 1), options, adopted);
   };
   socket.on('data', take);
+}
+
+/** @param rest what came behind the request */
+async function dispatch(
+  socket: Socket,
+  line: string,
+  rest: Uint8Array,
+  options: ControlOptions,
+  adopted: () => void,
+): Promise<void> {
+  await options.held?.();
+  if (socket.destroyed) return;
+  const stream = named(parsed(line)?.do, options.streams);
+  if (stream === undefined) {
+    socket.resume(); // so that its end is noticed
+    await answer(socket, line, options);
+  } else {
+    socket.unshift(rest);
+    adopted();
+    await stream(socket).catch(() => options.log.error('control request failed'));
+  }
 }
 
 function named<T>(word: unknown, table: Readonly<Record<string, T>> = {}): T | undefined {

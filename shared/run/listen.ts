@@ -19,8 +19,12 @@ export function parseListen(text: string): ListenAddress | undefined {
 export const formatListen = ({ host, port }: ListenAddress): string =>
   host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`;
 
-/** An address to bind, or the descriptor of a socket that listens already. */
+/** Connections that wait to be accepted; the system may allow fewer. */
+export const BACKLOG = 1024;
+
+/** An address or a path to bind, or the descriptor of a socket that listens already. */
 export interface ListenTarget extends Partial<ListenAddress> {
+  readonly path?: string;
   readonly fd?: number;
   readonly backlog?: number;
 }
@@ -31,10 +35,12 @@ export function listenOn(
   target: ListenTarget,
 ): Promise<void> {
   return new Promise((resolve, reject) => {
-    server.once('error', reject);
-    server.listen(target, () => {
-      server.off('error', reject);
-      resolve();
-    });
+    const settle = (error?: Error): void => {
+      server.off('error', settle).off('listening', settle);
+      if (error === undefined) resolve();
+      else reject(error);
+    };
+    server.once('error', settle).once('listening', settle);
+    server.listen(target);
   });
 }

@@ -8,28 +8,33 @@ import { type AddressInfo, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, afterEach, before, describe, test } from 'node:test';
+import type { Subscriber } from '../../services/subscriber/app.js';
 import { readEvents } from '../../services/subscriber/handover/events.js';
-import { encodeHello, FORMAT } from '../../services/subscriber/handover/frames.js';
+import { encodeBegin, encodeHello, encodeNames, FORMAT } from '../../services/subscriber/handover/frames.js';
 import type { KeyPair } from '../../shared/crypto/crypto.js';
+import { Writer } from '../../shared/encoding/writer.js';
 import { sleep, systemClock } from '../../shared/run/clock.js';
 import { writeSecretFile } from '../../shared/run/files.js';
 import { HandOverError } from '../../shared/run/hand-over-error.js';
 import { listenOn } from '../../shared/run/listen.js';
 import { servicePem } from '../support/service-identity.js';
 import type { Accountant } from '../support/world/accountant.js';
+import { connectClient } from '../support/world/client.js';
 import { eventually, eventuallyLater } from '../support/world/eventually.js';
 import {
+  asPredecessor,
   asSuccessor,
   closeAll,
   closers,
   connectAsSuccessor,
   greetAsSuccessor,
+  hasEverything,
   isUnchanged,
   QUEUES_EACH,
   settledWorld,
   upgrade,
 } from '../support/world/hand-over.js';
-import type { TestPhone } from '../support/world/phone.js';
+import { TestPhone } from '../support/world/phone.js';
 import { HOST, type World } from '../support/world/world.js';
 
 const MESSAGES = 1_000;
@@ -126,8 +131,11 @@ describe('a subscriber hands over', () => {
     });
     const pushes = phone.pushes.length;
     await sleep(systemClock, 50);
-    await channel.send('ready');
+    await channel.send('ready', encodeNames([]));
+    await channel.expect('free');
+    await channel.send('listening');
     await channel.expect('commit');
+    await channel.send('taken');
     const signals: number[] = [];
     const sink = { status() {}, maybeMissed() {}, signal: (ref: number) => void signals.push(ref) };
     readEvents(await channel.expect('event'), sink);
@@ -148,6 +156,25 @@ describe('a subscriber hands over', () => {
     assert.ok(missed.length >= QUEUES_EACH / 2);
     channel.close();
     await world.subscriber.close();
+  });
+
+  test('one that reads the format before its own takes over from a process of that format', async () => {
+    const { world } = await settledWorld();
+    await world.subscriber.close();
+    const asked = asPredecessor(world, FORMAT - 1);
+    const upgrading = world.upgradeSubscriber();
+    const { server, channel } = await asked;
+    await channel.send('begin', encodeBegin(world.clock.monotonic() + 5_000, []));
+    await channel.send('end', new Writer().u32(0).done());
+    await channel.expect('ready');
+    server.close();
+    await channel.send('commit');
+    await channel.send('released');
+    await upgrading;
+    await channel.send('finished');
+    assert.equal(await world.metric('subscriber', 'handover_taken_over'), 1);
+    const phone = new TestPhone(world);
+    await phone.register();
   });
 
   test('while the gateway is down', async () => {
@@ -250,6 +277,43 @@ describe('a hand-over that fails leaves all as it was', () => {
       const { channel } = await prove();
       while ((await channel.next()).type !== 'end');
     });
+  });
+
+  test('it dies or stalls with the old one’s address, and told that it is the subscriber', async () => {
+    const lent = async () => {
+      const { socket, channel } = await prove();
+      await hasEverything(channel, ['phones']);
+      await channel.expect('free');
+      await assert.rejects(connectClient(world));
+      return { socket, channel };
+    };
+    await servesOn(async () => {
+      const { socket } = await lent();
+      socket.destroy();
+    });
+    await servesOn(async () => {
+      await lent();
+    });
+    await servesOn(async () => {
+      const { socket, channel } = await lent();
+      await channel.send('listening');
+      await channel.expect('commit');
+      socket.destroy();
+    });
+    (await connectClient(world)).close();
+  });
+
+  test('two at once: one of them takes over', async () => {
+    const first = world.subscriber as Subscriber;
+    const upgraded = await Promise.allSettled([world.upgradeSubscriber(), world.upgradeSubscriber()]);
+    assert.deepEqual(upgraded.map(({ status }) => status).sort(), ['fulfilled', 'rejected']);
+    assert.ok(upgraded.some((each) => each.status === 'rejected' && refusedFor('busy')(each.reason)));
+    await first.replaced;
+    await first.close();
+    failures = 0;
+    await accountant.send(phone, 'queue 1');
+    assert.deepEqual(await accountant.settle(world.clock), []);
+    await isUnchanged(phone);
   });
 
   test('another one asks meanwhile', async () => {

@@ -32,6 +32,8 @@ export interface ConnectionOptions {
   readonly deadlines: Deadlines<Connection>;
   /** Settles when commands may run; undefined where they may now. */
   readonly held?: () => Promise<void> | undefined;
+  /** Whether nothing is run any more: registrations are gone, or another process has them. */
+  readonly isClosed: () => boolean;
   readonly handshakeMs: number;
   readonly idleMs: number;
 }
@@ -118,17 +120,23 @@ export class Connection implements Waiting {
   }
 
   private async handle(block: Bytes): Promise<void> {
+    if (this.isOver) return;
     if (this.session === undefined) {
       this.handshake(block);
       return;
     }
     await this.options.held?.();
-    if (this.socket.destroyed) return;
+    if (this.isOver) return;
     if (!(await this.session.handle(unpad(block)))) this.close('unreachable');
   }
 
+  /** The TLS socket learns of the end of the one below it only in a later turn of the event loop. */
+  private get isOver(): boolean {
+    return this.socket.destroyed || this.options.isClosed();
+  }
+
   private handshake(block: Bytes): void {
-    const { crypto, identity, handlers, metrics } = this.options;
+    const { crypto, identity, handlers, metrics, isClosed } = this.options;
     const version = this.acceptedVersion(block, identity.keyHash);
     if (version === undefined) {
       this.refuse('handshake');
@@ -145,6 +153,7 @@ export class Connection implements Waiting {
       handlers,
       metrics,
       send,
+      isClosed,
     });
     this.options.deadlines.set(this, this.lastByteAt + this.options.idleMs);
   }

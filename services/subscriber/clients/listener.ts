@@ -9,7 +9,7 @@ import type { Crypto } from '../../../shared/crypto/crypto.js';
 import { Deadlines } from '../../../shared/memory/deadlines.js';
 import { NTF_ALPN } from '../../../shared/ntf/constants.js';
 import type { Clock } from '../../../shared/run/clock.js';
-import { type ListenAddress, listenOn } from '../../../shared/run/listen.js';
+import { BACKLOG, type ListenAddress, listenOn } from '../../../shared/run/listen.js';
 import type { Log } from '../../../shared/run/log.js';
 import type { MetricHandles } from '../../../shared/run/metrics.js';
 import type { GatewayLink } from '../outbound/gateway-link.js';
@@ -73,7 +73,6 @@ const DEFAULTS: NtfListenerLimits = {
 /** The operating system asks a silent peer after this long, so that vanished phones don't stay for a day. */
 const KEEP_ALIVE_MS = 120_000;
 const TCP_OPTIONS = { noDelay: true, keepAlive: true, keepAliveInitialDelay: KEEP_ALIVE_MS };
-const BACKLOG = 1024;
 
 export interface NtfListener {
   readonly port: number;
@@ -93,6 +92,8 @@ export async function startNtfListener(options: NtfListenerOptions): Promise<Ntf
 }
 
 class Listener implements NtfListener {
+  /** Kept: a socket that is lent to a successor has no address. */
+  port = 0;
   private readonly options: NtfListenerOptions;
   private readonly limits: NtfListenerLimits;
   readonly socket: Server;
@@ -101,6 +102,7 @@ class Listener implements NtfListener {
   private readonly addresses: AddressLimits;
   private readonly deadlines: Deadlines<Connection>;
   private readonly connection: ConnectionOptions;
+  private isClosed = false;
 
   constructor(options: NtfListenerOptions) {
     const { clock, identity, metrics } = options;
@@ -116,7 +118,8 @@ class Listener implements NtfListener {
     this.deadlines = new Deadlines(clock, (connection) => connection.due());
     const sealer = new TokenSealer({ ...options, hashKey: options.processKey });
     const handlers = new Handlers({ ...options, listener: options.name, sealer });
-    this.connection = { ...options, handlers, deadlines: this.deadlines, handshakeMs, idleMs };
+    const isClosed = (): boolean => this.isClosed;
+    this.connection = { ...options, handlers, deadlines: this.deadlines, isClosed, handshakeMs, idleMs };
     this.socket = createServer(TCP_OPTIONS, (socket) => this.accept(socket));
     this.tls = createTlsServer(tlsOptions(identity, handshakeMs));
     this.tls.on('secureConnection', (socket) => this.secured(socket));
@@ -126,10 +129,6 @@ class Listener implements NtfListener {
     });
   }
 
-  get port(): number {
-    return (this.socket.address() as AddressInfo).port;
-  }
-
   get connections(): number {
     return this.sockets.size;
   }
@@ -137,11 +136,13 @@ class Listener implements NtfListener {
   async start(): Promise<void> {
     const { fd, listen } = this.options;
     await listenOn(this.socket, { ...(fd === undefined ? listen : { fd }), backlog: BACKLOG });
+    this.port = (this.socket.address() as AddressInfo).port;
     this.socket.on('error', () => this.options.log.error('listener failed', { name: this.options.name }));
     this.options.log.info('listening', { name: this.options.name, port: this.port });
   }
 
   async close(): Promise<void> {
+    this.isClosed = true;
     const closed = new Promise<void>((resolve) => this.socket.close(() => resolve()));
     this.deadlines.clear();
     for (const socket of this.sockets) socket.destroy();
@@ -173,6 +174,10 @@ class Listener implements NtfListener {
 
   private secured(socket: TLSSocket): void {
     socket.on('error', () => socket.destroy());
+    if (this.isClosed) {
+      socket.destroy();
+      return;
+    }
     if (this.options.link.facts === undefined) {
       // Nothing can be sealed yet: the client tries again, where an error would be final.
       this.options.metrics.clients_refused_total.inc({ cause: 'not-ready' });

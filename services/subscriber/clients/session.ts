@@ -39,6 +39,8 @@ export interface SessionOptions {
   readonly metrics: MetricHandles<typeof clientMetrics>;
   /** Takes the content of one block. */
   readonly send: (content: Bytes) => void;
+  /** Whether no command may be run any more. */
+  readonly isClosed: () => boolean;
 }
 
 /** A command that may be run. Its bytes are views into the block. */
@@ -78,7 +80,7 @@ export class Session {
     for (const request of requests) {
       const running = this.options.handlers.run(request.command, request.entityId);
       const response = running instanceof Promise ? await running : running;
-      if (response === undefined) return false;
+      if (response === undefined || this.options.isClosed()) return false;
       replies.push(this.reply(request, response));
     }
     this.send(replies);

@@ -21,13 +21,19 @@ export function hindrance(
   return undefined;
 }
 
-/** @param sockets by the names of listeners */
-export function spawnSuccessor(sockets: ReadonlyMap<string, Server>): ChildProcess {
+/**
+ * @param sockets by the names of listeners
+ * @param kept those of them that somebody else has for good
+ */
+export function spawnSuccessor(
+  sockets: ReadonlyMap<string, Server>,
+  kept: ReadonlySet<string>,
+): ChildProcess {
   const [program, ...args] = process.argv.slice(1);
   const own = args.filter((arg) => arg !== TAKE_OVER && arg !== MUST_TAKE_OVER);
   return spawn(process.execPath, [...process.execArgv, program!, ...own, MUST_TAKE_OVER], {
     stdio: ['inherit', 'inherit', 'inherit', ...[...sockets.values()].map(descriptorOf)],
-    env: { ...process.env, ...socketVariables([...sockets.keys()]) },
+    env: { ...process.env, ...socketVariables([...sockets.keys()], kept) },
   });
 }
 

@@ -8,8 +8,10 @@ import { Writer } from '../../../shared/encoding/writer.js';
 import type { ListenAddress } from '../../../shared/run/listen.js';
 
 /** Of all that follows the proof. A successor reads this one and the one before. */
-export const FORMAT = 2;
-export const READS = { min: Math.max(1, FORMAT - 1), max: FORMAT } as const;
+export const FORMAT = 3;
+export const READS = { min: FORMAT - 1, max: FORMAT } as const;
+/** From this one on the predecessor lets go of its addresses before the commit. */
+export const FREES_FIRST = 3;
 
 export const NONCE_SIZE = 32;
 export const SIGNATURE_SIZE = 64;
@@ -31,6 +33,9 @@ export const TYPES = [
   'released',
   'finished',
   'abort',
+  'free',
+  'listening',
+  'taken',
 ] as const;
 export type FrameType = (typeof TYPES)[number];
 
@@ -150,22 +155,22 @@ export interface NamedAddress extends ListenAddress {
 export interface Begin {
   /** Its monotonic clock, milliseconds. */
   readonly now: number;
-  /** What it listens on, and lets go of after the commit; undefined where its format doesn't say. */
-  readonly addresses: readonly NamedAddress[] | undefined;
+  /** What it listens on and can let go of. */
+  readonly addresses: readonly NamedAddress[];
 }
 
 export function encodeBegin(now: number, addresses: readonly NamedAddress[]): Uint8Array {
-  const w = new Writer().f64(now).u8(addresses.length);
-  for (const { name, host, port } of addresses) w.shortString(utf8(name)).shortString(utf8(host)).u16(port);
-  return w.done();
+  const write = ({ name, host, port }: NamedAddress): Writer =>
+    w.shortString(utf8(name)).shortString(utf8(host)).u16(port);
+  const w = new Writer().f64(now);
+  return w.list(addresses, write).done();
 }
 
-export function decodeBegin(body: Bytes, format: number): Begin {
+export function decodeBegin(body: Bytes): Begin {
   const r = new Reader(body);
-  const now = r.f64();
-  const addresses = format < 2 ? undefined : Array.from({ length: r.u8() }, () => readAddress(r));
+  const begin = { now: r.f64(), addresses: r.list(() => readAddress(r)) };
   r.end();
-  return { now, addresses };
+  return begin;
 }
 
 const readAddress = (r: Reader): NamedAddress => ({
@@ -173,6 +178,19 @@ const readAddress = (r: Reader): NamedAddress => ({
   host: latin1(r.shortString()),
   port: r.u16(),
 });
+
+/** Of the predecessor's listeners whose addresses the successor needs. */
+export function encodeNames(names: readonly string[]): Uint8Array {
+  const w = new Writer();
+  return w.list(names, (name) => w.shortString(utf8(name))).done();
+}
+
+export function decodeNames(body: Bytes): string[] {
+  const r = new Reader(body);
+  const names = r.list(() => latin1(r.shortString()));
+  r.end();
+  return names;
+}
 
 export const encodeReason = (reason: Reason): Uint8Array => Uint8Array.of(REASONS.indexOf(reason));
 

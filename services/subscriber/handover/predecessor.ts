@@ -1,6 +1,7 @@
 /**
- * The side of the hand-over that is replaced (README.md): proves itself, holds still, copies, commits, and then only
- * hands on what messaging servers still say. Until the commit any failure lets it serve on as if nothing had been.
+ * The side of the hand-over that is replaced (README.md): proves itself, holds still, copies, makes way, commits, and
+ * then only hands on what messaging servers still say. Until the successor has taken over any failure, of whichever
+ * side, lets it serve on as if nothing had been.
  */
 import type { Socket } from 'node:net';
 import type { Crypto, KeyPair } from '../../../shared/crypto/crypto.js';
@@ -11,10 +12,11 @@ import type { Log } from '../../../shared/run/log.js';
 import type { MetricHandles } from '../../../shared/run/metrics.js';
 import { FIRST_OWN_REF } from '../probe/queue-watch.js';
 import type { SourceSink } from '../sources/source.js';
-import { Channel, HandOverError } from './channel.js';
+import { Channel, FOR_EVER, HandOverError } from './channel.js';
 import { Forwarder } from './events.js';
 import {
   decodeHello,
+  decodeNames,
   encodeBegin,
   encodeChallenge,
   FORMAT,
@@ -31,7 +33,7 @@ import { type Event, next, STATES, type State } from './states.js';
 /** For answers of messaging servers that are awaited; a server that gives none is asked again by the successor. */
 const SETTLE_MS = 3_000;
 const LOOK_MS = 10;
-/** From the last piece to the successor's word that it holds everything. */
+/** From the last piece to the successor's word that it holds everything, and then to its word that it listens. */
 const READY_MS = 30_000;
 
 export interface PredecessorOptions {
@@ -45,10 +47,16 @@ export interface PredecessorOptions {
   readonly journal: Journal;
   /** Where the source's reports go: what it hears last, too. */
   readonly sink: SourceSink;
-  /** What is listened on, and let go of by `release`. */
-  readonly addresses: () => readonly NamedAddress[];
+  readonly doors: PredecessorDoors;
   /** Lets go of clients, listeners, control socket, pushes and secrets: another process is the subscriber. */
   readonly release: () => Promise<void>;
+}
+
+/** What is listened on, and what of that a successor may have. See `Doors`. */
+export interface PredecessorDoors {
+  readonly addresses: readonly NamedAddress[];
+  lend(names: readonly string[]): void;
+  takeBack(clock: Clock): Promise<void>;
 }
 
 export class Predecessor {
@@ -60,6 +68,12 @@ export class Predecessor {
   private state: State = 'serving';
   private channel: Channel | undefined;
   private isStaying = false;
+  /** The process is to end. */
+  private isEnding = false;
+  /** Only the successor knows who serves: it was told that it is the subscriber, and has not answered yet. */
+  private isCommitted = false;
+  /** Sockets that were lent are not all back. */
+  private isTakingBack = false;
 
   constructor(options: PredecessorOptions) {
     let finish = (): void => {};
@@ -84,7 +98,7 @@ export class Predecessor {
   /** A successor asks on this connection. Settles when all is over. */
   readonly serve = async (socket: Socket): Promise<void> => {
     const channel = new Channel(socket, this.options.clock);
-    if (this.isStaying || !this.step('asked')) {
+    if (this.isStaying || this.isEnding || this.isTakingBack || !this.step('asked')) {
       channel.abort('busy');
       return;
     }
@@ -92,26 +106,27 @@ export class Predecessor {
     try {
       await this.authenticate(channel);
       this.step('proved');
-      await this.copy(channel);
-      if (!channel.isOpen) throw new HandOverError('stopped');
+      const names = await this.copy(channel);
+      this.step('copied');
+      await this.makeWay(channel, names);
     } catch (error) {
       this.resume(channel, reasonOf(error, this.options.log));
       return;
     }
-    this.step('copied');
     await this.handOver(channel);
   };
 
   /** Ends what is under way, when the process is told to stop. */
   close(): void {
+    this.isEnding = true;
     this.channel?.abort('stopped');
   }
 
-  /** No successor from now on; false where one has all that we held. */
+  /** No successor from now on; false where one has, or may have, all that we held. */
   stay(): boolean {
-    if (this.isReplaced) return false;
+    if (this.isReplaced || this.isCommitted) return false;
     this.isStaying = true;
-    this.close();
+    this.channel?.abort('stopped');
     return true;
   }
 
@@ -127,22 +142,35 @@ export class Predecessor {
     if (!verify(crypto, identity, 'successor', exchange, proof)) throw new HandOverError('key');
   }
 
-  /** From here on nothing that we remember changes. */
-  private async copy(channel: Channel): Promise<void> {
-    const { parts, gate, journal, clock, addresses } = this.options;
+  /** From here on nothing that we remember changes. The names of listeners whose addresses the successor needs. */
+  private async copy(channel: Channel): Promise<string[]> {
+    const { parts, gate, journal, clock, doors } = this.options;
     parts.source.hold();
     await this.settle();
     gate.hold();
     journal.hold();
     await sleep(clock, 0); // what was let in before has run to its end
-    await channel.send('begin', encodeBegin(clock.monotonic(), addresses()));
+    await channel.send('begin', encodeBegin(clock.monotonic(), doors.addresses));
     let count = 0;
     for (const { piece, records } of exportState(parts)) {
       count += records;
       await channel.send('state', piece);
     }
     await channel.send('end', new Writer().u32(count).done());
-    await channel.expect('ready', READY_MS);
+    return decodeNames(await channel.expect('ready', READY_MS));
+  }
+
+  /**
+   * The successor proves that it can listen before it is the subscriber. Once it was told that it is, it says so before
+   * it does anything else: if it ends without that word, it has done nothing.
+   */
+  private async makeWay(channel: Channel, names: readonly string[]): Promise<void> {
+    this.options.doors.lend(names);
+    await channel.send('free');
+    await channel.expect('listening', READY_MS);
+    this.isCommitted = true;
+    channel.post('commit');
+    await channel.expect('taken', FOR_EVER);
   }
 
   /** An NSUB that is answered after the successor's would take its queue back: none may be under way. */
@@ -159,20 +187,31 @@ export class Predecessor {
     log.warn('hand-over failed', { reason, kind: this.state });
     channel.abort(reason);
     this.channel = undefined;
+    // It may serve already: we stay still until our end.
+    if (this.isCommitted && this.isEnding) return;
+    this.isCommitted = false;
     gate.release();
     journal.release();
     parts.source.begin();
     metrics.handover_total.inc({ outcome: 'failed' });
     this.step('failed');
+    if (!this.isEnding) void this.takeBack();
+  }
+
+  private async takeBack(): Promise<void> {
+    const { doors, clock, log } = this.options;
+    this.isTakingBack = true;
+    await doors.takeBack(clock);
+    this.isTakingBack = false;
+    log.info('listening again');
   }
 
   /** No way back: what is kept goes to the successor, and then everything that comes. */
   private async handOver(channel: Channel): Promise<void> {
     const { parts, journal, sink, metrics, release, log } = this.options;
     const forwarder = new Forwarder(channel, metrics);
-    channel.lost(() => !this.isOver && log.error('the successor ended'));
-    channel.post('commit');
     this.step('committed');
+    channel.lost(() => !this.isOver && log.error('the successor ended'));
     journal.release(forwarder);
     await release().catch(() => log.error('not everything could be let go of'));
     forwarder.flush();

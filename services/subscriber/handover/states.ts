@@ -5,7 +5,7 @@ export type State = (typeof STATES)[number];
 
 /**
  * `asked` a successor connected · `proved` it knows the subscriber's key · `copied` it confirmed that it holds
- * everything · `committed` it was told that it is the subscriber now · `drained` nothing more comes from messaging
+ * everything · `committed` it said that it is the subscriber now · `drained` nothing more comes from messaging
  * servers · `failed` anything else: it died, stalled, sent what can't be read.
  */
 export const EVENTS = ['asked', 'proved', 'copied', 'committed', 'drained', 'failed'] as const;

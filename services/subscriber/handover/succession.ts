@@ -38,6 +38,7 @@ export class Shift {
   readonly gate = new Gate();
   private readonly succession: Succession | undefined;
   private readonly startedAt: number;
+  private isBegun = false;
 
   private constructor(clock: Clock, succession: Succession | undefined) {
     this.clock = succession === undefined ? clock : shiftedClock(clock, succession.shiftMs);
@@ -54,31 +55,42 @@ export class Shift {
     return new Shift(options.clock, succession);
   }
 
-  /** What the predecessor listens on until the commit; undefined where that is not known. */
-  get addresses(): readonly NamedAddress[] | undefined {
-    return this.succession?.addresses;
+  /** What the predecessor listens on and can let go of. */
+  get addresses(): readonly NamedAddress[] {
+    return this.succession?.addresses ?? [];
   }
 
   get isTakingOver(): boolean {
     return this.succession !== undefined;
   }
 
-  /** Takes everything from the predecessor, who has let go of sockets when this resolves. */
-  async take(parts: Parts, metrics: MetricHandles<typeof handOverMetrics>): Promise<void> {
+  /** Settles when what was taken goes on; undefined once it does, or where nothing is taken. */
+  readonly begun = (): Promise<void> | undefined => (this.isBegun ? undefined : this.gate.passed());
+
+  /**
+   * Takes everything from the predecessor, who has let go of its control socket, and of the listeners with these
+   * names, when this resolves.
+   */
+  async take(parts: Parts, names: readonly string[]): Promise<void> {
+    await this.succession?.receive(parts, names);
+  }
+
+  /** We listen. Resolves when we are the subscriber. */
+  async commit(parts: Parts, metrics: MetricHandles<typeof handOverMetrics>): Promise<void> {
     metrics.handover_taken_over.set(this.isTakingOver ? 1 : 0);
     if (this.succession === undefined) return;
-    await this.succession.receive(parts);
-    await this.succession.follow(parts);
+    await this.succession.commit(parts);
     metrics.handover_pause_seconds.set((this.clock.monotonic() - this.startedAt) / 1000);
   }
 
-  /** We can't: the predecessor serves on. Without effect once it doesn't. */
-  refuse(): void {
-    this.succession?.refuse();
+  /** We can't, or no longer: the predecessor serves on, or ends with us. */
+  end(): void {
+    this.succession?.end(this.isBegun ? 'stopped' : 'configuration');
   }
 
   /** What was taken goes on. */
   begin({ source, wake }: Parts): void {
+    this.isBegun = true;
     if (!this.isTakingOver) return;
     this.gate.release();
     source.begin();

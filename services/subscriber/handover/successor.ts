@@ -1,6 +1,6 @@
 /**
- * The side of the hand-over that takes over (README.md): proves itself, takes the state, says that it has it, and is
- * the subscriber once it is told so. Until then it answers nobody, and any failure ends it.
+ * The side of the hand-over that takes over (README.md): proves itself, takes the state, says that it has it, listens,
+ * and is the subscriber once it is told so. Until then it answers nobody, and any failure ends it.
  */
 import { once } from 'node:events';
 import { connect, type Socket } from 'node:net';
@@ -10,9 +10,18 @@ import { DecodeError, Reader } from '../../../shared/encoding/reader.js';
 import type { Clock } from '../../../shared/run/clock.js';
 import type { Log } from '../../../shared/run/log.js';
 import type { SourceSink } from '../sources/source.js';
-import { Channel, FOR_EVER, HandOverError } from './channel.js';
+import { Channel, FOR_EVER, HandOverError, STALL_MS } from './channel.js';
 import { readEvents } from './events.js';
-import { decodeBegin, decodeChallenge, encodeHello, type NamedAddress, NONCE_SIZE, READS } from './frames.js';
+import {
+  decodeBegin,
+  decodeChallenge,
+  encodeHello,
+  encodeNames,
+  FREES_FIRST,
+  type NamedAddress,
+  NONCE_SIZE,
+  READS,
+} from './frames.js';
 import { sign, verify } from './proof.js';
 import { importPiece, type Parts } from './state.js';
 
@@ -32,16 +41,20 @@ export interface SuccessorOptions {
 export interface Succession {
   /** How far its monotonic clock is ahead of ours. */
   readonly shiftMs: number;
-  /** What it listens on until the commit; undefined where it is of a version that doesn't say. */
-  readonly addresses: readonly NamedAddress[] | undefined;
-  /** Takes its state. Resolves when we are the subscriber. Rejects with `HandOverError`: it serves on. */
-  receive(parts: Parts): Promise<void>;
+  /** What it listens on and can let go of. */
+  readonly addresses: readonly NamedAddress[];
   /**
-   * Takes what servers said since. Resolves when the predecessor has let go of everything; goes on until it is gone.
+   * Takes its state. Resolves when it has let go of its control socket, and of the listeners with these names. Rejects
+   * with `HandOverError`: it serves on.
    */
-  follow(parts: Parts): Promise<void>;
-  /** We can't: it serves on. */
-  refuse(): void;
+  receive(parts: Parts, names: readonly string[]): Promise<void>;
+  /**
+   * We listen. Resolves when we are the subscriber, and the predecessor subscribes no more; what servers tell it goes
+   * on coming until it is gone. Rejects with `HandOverError`: it serves on.
+   */
+  commit(parts: Parts): Promise<void>;
+  /** It serves on, or, where it does so no longer, ends. */
+  end(reason: HandOverError['reason']): void;
 }
 
 /** Asks the subscriber that runs. Undefined where none does. Rejects with `HandOverError`. */
@@ -51,13 +64,19 @@ export async function succeed(options: SuccessorOptions): Promise<Succession | u
   const channel = new Channel(socket, options.clock);
   try {
     const format = await authenticate(channel, options);
-    const { now, addresses } = decodeBegin(await channel.expect('begin', BEGIN_MS), format);
+    const { now, addresses } = decodeBegin(await channel.expect('begin', BEGIN_MS));
+    const freesFirst = format >= FREES_FIRST;
+    const become = (parts: Parts): Promise<void> => commit(channel, parts, options.log, freesFirst);
     return {
       shiftMs: now - options.clock.monotonic(),
       addresses,
-      receive: (parts) => receive(channel, parts),
-      follow: (parts) => follow(channel, parts, options.log),
-      refuse: () => channel.abort('configuration'),
+      async receive(parts, names) {
+        await receive(channel, parts, names);
+        if (freesFirst) await orFail(channel, channel.expect('free'));
+        else await become(parts);
+      },
+      commit: (parts) => (freesFirst ? become(parts) : Promise.resolve()),
+      end: (reason) => channel.abort(reason),
     };
   } catch (error) {
     throw failed(channel, error);
@@ -90,8 +109,8 @@ async function authenticate(channel: Channel, { crypto, identity }: SuccessorOpt
   return format;
 }
 
-async function receive(channel: Channel, parts: Parts): Promise<void> {
-  try {
+async function receive(channel: Channel, parts: Parts, names: readonly string[]): Promise<void> {
+  const take = async (): Promise<void> => {
     let count = 0;
     for (;;) {
       const { type, body } = await channel.next();
@@ -103,23 +122,32 @@ async function receive(channel: Channel, parts: Parts): Promise<void> {
       } else throw new HandOverError('frame');
     }
     parts.registry.begin();
-    await channel.send('ready');
-    await channel.expect('commit');
-  } catch (error) {
-    throw failed(channel, error);
-  }
+    await channel.send('ready', encodeNames(names));
+  };
+  await orFail(channel, take());
+}
+
+/** @param isAsked whether the predecessor waits for our words before and after the commit */
+async function commit(channel: Channel, parts: Parts, log: Log, isAsked: boolean): Promise<void> {
+  if (isAsked) channel.post('listening');
+  await orFail(channel, channel.expect('commit'));
+  // Before anything else: without this word the predecessor goes on.
+  if (isAsked) channel.post('taken');
+  await follow(channel, parts, log);
 }
 
 function follow(channel: Channel, parts: Parts, log: Log): Promise<void> {
   const sink = mirrorOf(parts);
   return new Promise((released) => {
     const read = async (): Promise<void> => {
-      for (;;) {
-        const { type, body } = await channel.next(FOR_EVER);
+      for (let isReleased = false; ; ) {
+        const { type, body } = await channel.next(isReleased ? FOR_EVER : STALL_MS);
         if (type === 'event') readEvents(body, sink);
         else wipe(body);
-        if (type === 'released') released();
         if (type === 'finished') break;
+        if (type !== 'released') continue;
+        isReleased = true;
+        released();
       }
       void channel.close();
       log.info('the predecessor is gone');
@@ -145,6 +173,14 @@ function mirrorOf({ registry, source }: Parts): SourceSink {
     signal: (ref, nonce, metadata) => known(ref, () => registry.signal(ref, nonce, metadata)),
     maybeMissed: (ref) => known(ref, (handle) => source.mirrorMissed(handle)),
   };
+}
+
+async function orFail<T>(channel: Channel, work: Promise<T>): Promise<T> {
+  try {
+    return await work;
+  } catch (error) {
+    throw failed(channel, error);
+  }
 }
 
 function failed(channel: Channel, error: unknown): HandOverError {

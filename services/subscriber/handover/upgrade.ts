@@ -1,8 +1,8 @@
 /** `upgrade` on the control socket: starts a successor, and says each state until it is the subscriber. */
 import type { ChildProcess } from 'node:child_process';
-import type { Server } from 'node:net';
 import type { Clock } from '../../../shared/run/clock.js';
 import { type ControlCommand, ControlRefusal } from '../../../shared/run/control.js';
+import type { Doors } from '../doors.js';
 import { hindrance, spawnSuccessor } from './child.js';
 import type { Predecessor } from './predecessor.js';
 import type { State } from './states.js';
@@ -13,18 +13,18 @@ const START_MS = 60_000;
 export interface UpgradeOptions {
   readonly clock: Clock;
   readonly predecessor: Predecessor;
-  /** By the names of listeners. */
-  readonly sockets: () => ReadonlyMap<string, Server>;
+  /** What the child inherits. */
+  readonly doors: Pick<Doors, 'sockets' | 'kept'>;
 }
 
 /** `{"do":"upgrade"}` → `{"state":"offering"}` … `{"state":"draining"}`. A refusal says why all is as before. */
-export function upgradeCommand({ clock, predecessor, sockets }: UpgradeOptions): ControlCommand {
+export function upgradeCommand({ clock, predecessor, doors }: UpgradeOptions): ControlCommand {
   let running: ChildProcess | undefined;
   return async (_request, say) => {
     const reason = hindrance(process.env, process.pid);
     if (reason !== undefined) throw new ControlRefusal(reason);
     if (running !== undefined) throw new ControlRefusal('a successor has been started already');
-    running = spawnSuccessor(sockets());
+    running = spawnSuccessor(doors.sockets, doors.kept);
     const stop = predecessor.watch((state) => say({ state }));
     try {
       await takenOver(running, predecessor, clock);

@@ -1,11 +1,20 @@
 /** A world in which one subscriber takes over from another, and a process that asks to as a successor does. */
 import assert from 'node:assert/strict';
-import { connect } from 'node:net';
+import { once } from 'node:events';
+import { connect, createServer, type Socket } from 'node:net';
 import { join } from 'node:path';
 import { Channel } from '../../../services/subscriber/handover/channel.js';
-import { decodeChallenge, encodeHello, FORMAT } from '../../../services/subscriber/handover/frames.js';
+import {
+  decodeChallenge,
+  decodeHello,
+  encodeChallenge,
+  encodeHello,
+  encodeNames,
+  FORMAT,
+} from '../../../services/subscriber/handover/frames.js';
 import { sign } from '../../../services/subscriber/handover/proof.js';
 import { readIdentityKey } from '../../../shared/crypto/identity-key.js';
+import { listenOn } from '../../../shared/run/listen.js';
 import { Accountant } from './accountant.js';
 import { TestPhone } from './phone.js';
 import { startWorld, type World, type WorldOptions } from './world.js';
@@ -71,4 +80,39 @@ export async function asSuccessor(
   const { exchange, ...asked } = await greetAsSuccessor(world);
   await asked.channel.send('proof', sign(world.crypto, key, 'successor', exchange));
   return asked;
+}
+
+/** It has everything, and is the subscriber when this resolves. */
+export async function takesOver(channel: Channel): Promise<void> {
+  await hasEverything(channel);
+  await channel.expect('free');
+  await channel.send('listening');
+  await channel.expect('commit');
+  await channel.send('taken');
+}
+
+/** Everything has crossed. @param names of listeners whose addresses it needs */
+export async function hasEverything(channel: Channel, names: readonly string[] = []): Promise<void> {
+  while ((await channel.next()).type !== 'end');
+  await channel.send('ready', encodeNames(names));
+}
+
+/** A process of another format that listens where the world's subscriber did, once a successor has proved itself. */
+export async function asPredecessor(world: World, format: number) {
+  const server = createServer();
+  await listenOn(server, { path: join(world.subscriberFolder, 'control.sock') });
+  const [socket] = (await once(server, 'connection')) as [Socket];
+  const [chunk] = (await once(socket, 'data')) as [Buffer];
+  socket.pause();
+  socket.unshift(chunk.subarray(chunk.indexOf('\n') + 1));
+  const channel = new Channel(socket, world.clock);
+  const { nonce: successorNonce } = decodeHello(await channel.expect('hello'));
+  const predecessorNonce = world.crypto.randomBytes(32);
+  const exchange = { format, successorNonce, predecessorNonce };
+  const key = readIdentityKey(world.crypto, join(world.subscriberFolder, 'identity.key'));
+  const signature = sign(world.crypto, key, 'predecessor', exchange);
+  const challenge = { format, nonce: predecessorNonce.slice(), signature };
+  await channel.send('challenge', encodeChallenge(challenge));
+  await channel.expect('proof');
+  return { server, channel };
 }

@@ -6,7 +6,7 @@ import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
-import { VirtualClock } from '../../../../shared/run/clock.js';
+import { sleep, systemClock, VirtualClock } from '../../../../shared/run/clock.js';
 import { ConfigError } from '../../../../shared/run/config.js';
 import {
   type ControlCommand,
@@ -109,6 +109,37 @@ describe('the control socket', () => {
       new ConfigError(['control.socket: another process listens there; is the service running already?']),
     );
   });
+});
+
+test('lent to another process and taken back, as soon as that one is gone', async () => {
+  const control = await start();
+  control.release();
+  const other = await start();
+  await assert.rejects(control.reopen(), ConfigError);
+  await other.close();
+  await control.reopen();
+  await control.reopen();
+  assert.equal(statSync(path).mode & 0o777, 0o600);
+  assert.deepEqual(await ask({ do: 'count', to: 1 }), [{ n: 1 }]);
+  await control.close();
+  assert.ok(!existsSync(path));
+});
+
+test('nothing is answered while requests are held', async () => {
+  let release = (): void => {};
+  const holding = new Promise<void>((resolve) => {
+    release = resolve;
+  });
+  const control = await startControl({ path, commands, clock, log: silentLog, held: () => holding });
+  let isAnswered = false;
+  const answered = ask({ do: 'count', to: 1 }).then(() => {
+    isAnswered = true;
+  });
+  await sleep(systemClock, 50);
+  assert.equal(isAnswered, false);
+  release();
+  await answered;
+  await control.close();
 });
 
 test('what a killed process left is replaced, and a clean end leaves nothing', async () => {

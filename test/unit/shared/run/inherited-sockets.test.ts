@@ -6,7 +6,8 @@ import { inheritedSockets, socketVariables } from '../../../../shared/run/inheri
 
 const OWN = { pid: 42, ppid: 7 };
 const WANTED = ['phones', 'others', 'observe'];
-const found = (env: Record<string, string>) => [...inheritedSockets(WANTED, { ...env }, OWN)];
+const found = (env: Record<string, string>) =>
+  [...inheritedSockets(WANTED, { ...env }, OWN)].map(([name, { fd }]) => [name, fd]);
 
 describe('inherited sockets', () => {
   test('by name, in any order; without a name in the order of the configuration', () => {
@@ -35,7 +36,21 @@ describe('inherited sockets', () => {
   test('from a predecessor', () => {
     const env = { ...socketVariables(['phones']) };
     const own = { pid: 42, ppid: process.pid };
-    assert.deepEqual([...inheritedSockets(WANTED, env, own)], [['phones', 3]]);
+    assert.deepEqual([...inheritedSockets(WANTED, env, own)], [['phones', { fd: 3, isKept: false }]]);
+  });
+
+  test('kept by whoever opened it, through any number of processes', () => {
+    const first = { LISTEN_PID: '42', LISTEN_FDS: '1', LISTEN_FDNAMES: 'phones' };
+    assert.deepEqual([...inheritedSockets(WANTED, first, OWN)], [['phones', { fd: 3, isKept: true }]]);
+    const second = { ...socketVariables(['observe', 'phones'], new Set(['phones'])) };
+    const own = { pid: 43, ppid: process.pid };
+    assert.deepEqual(
+      [...inheritedSockets(WANTED, second, own)],
+      [
+        ['observe', { fd: 3, isKept: false }],
+        ['phones', { fd: 4, isKept: true }],
+      ],
+    );
   });
 
   test('too many, or no number: refused', () => {

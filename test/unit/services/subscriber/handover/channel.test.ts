@@ -47,6 +47,17 @@ describe('the end of a hand-over connection', () => {
     assert.equal(received, FRAMES * (FRAME_BYTES + 5));
   });
 
+  test('comes where the other side takes nothing in the middle of it', async () => {
+    const { clock, channel } = await pair();
+    const sending = (async () => {
+      for (;;) await channel.send('state', new Uint8Array(FRAME_BYTES));
+    })();
+    const isStalled = assert.rejects(sending, { reason: 'stalled' });
+    await clock.advance(STALL_MS);
+    await isStalled;
+    assert.equal(channel.isOpen, false);
+  });
+
   test('comes all the same where it takes nothing', async () => {
     const { clock, channel } = await pair();
     for (let n = 0; n < FRAMES; n++) channel.post('event', new Uint8Array(FRAME_BYTES));

@@ -1,0 +1,42 @@
+/** Stands between two processes that hand over, so that one of them can be killed at an exact frame. */
+import { connect, createServer, type Socket } from 'node:net';
+import { FrameReader, type FrameType } from '../../../services/subscriber/handover/frames.js';
+import { listenOn } from '../../../shared/run/listen.js';
+
+const NEWLINE = 0x0a;
+
+export interface HandOverProxyOptions {
+  /** Where the successor connects; free again once it has. */
+  readonly path: string;
+  /** The predecessor's control socket. */
+  readonly target: string;
+  /** Called before the first frame of this type, and all after it, would be passed on; they are not. */
+  readonly at: FrameType;
+  readonly reached: () => void;
+}
+
+/** Listens when this resolves. */
+export async function startHandOverProxy(options: HandOverProxyOptions): Promise<void> {
+  const { path, target, at, reached } = options;
+  let isReached = false;
+  const pass = (from: Socket, to: Socket, frames: FrameReader, skipLine: boolean): void => {
+    let isLine = skipLine;
+    from.on('data', (chunk: Buffer) => {
+      const start = isLine ? chunk.indexOf(NEWLINE) + 1 : 0;
+      isLine = false;
+      isReached ||= frames.push(Buffer.from(chunk.subarray(start))).some(({ type }) => type === at);
+      if (isReached) reached();
+      else to.write(chunk);
+    });
+    from.on('end', () => to.end());
+    from.on('error', () => {}); // 'close' follows
+    from.on('close', () => to.destroy());
+  };
+  const server = createServer((successor) => {
+    server.close();
+    const predecessor = connect(target);
+    pass(successor, predecessor, new FrameReader(), true);
+    pass(predecessor, successor, new FrameReader(), false);
+  });
+  await listenOn(server, { path });
+}
