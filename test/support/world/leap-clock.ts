@@ -11,12 +11,17 @@ interface Pending {
 
 export class LeapClock implements Clock {
   private sum = 0;
-  private readonly pending = new Map<Pending, () => void>();
+  private readonly waiting = new Map<Pending, () => void>();
   private readonly listeners: ((ms: number) => void)[] = [];
 
   /** Milliseconds, all leaps together. */
   get leapt(): number {
     return this.sum;
+  }
+
+  /** Timers not yet run. */
+  get pending(): number {
+    return this.waiting.size;
   }
 
   /** Tells other processes, which must leap as well. */
@@ -34,15 +39,15 @@ export class LeapClock implements Clock {
 
   after(ms: number, run: () => void): Timer {
     const fire = (): void => {
-      this.pending.delete(entry);
+      this.waiting.delete(entry);
       run();
     };
     const entry: Pending = { dueAt: this.monotonic() + ms, timer: systemClock.after(ms, fire) };
-    this.pending.set(entry, fire);
+    this.waiting.set(entry, fire);
     return {
       cancel: () => {
         entry.timer.cancel();
-        this.pending.delete(entry);
+        this.waiting.delete(entry);
       },
     };
   }
@@ -51,7 +56,7 @@ export class LeapClock implements Clock {
   leap(ms: number): void {
     this.sum += ms;
     for (const listener of this.listeners) listener(ms);
-    for (const [entry, fire] of this.pending) {
+    for (const [entry, fire] of this.waiting) {
       entry.timer.cancel();
       entry.timer = systemClock.after(entry.dueAt - this.monotonic(), fire);
     }

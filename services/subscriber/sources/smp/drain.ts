@@ -79,6 +79,11 @@ export class Drain implements SessionEvents {
     this.finish();
   }
 
+  /** Nobody wants to hear it any more. */
+  stop(): void {
+    this.finish();
+  }
+
   private isOurs(row: number): boolean {
     const { queues } = this.options;
     return (

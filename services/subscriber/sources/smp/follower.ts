@@ -46,6 +46,8 @@ export class Follower implements SessionEvents {
   private readonly returning = new Set<number>();
   private readonly linger: Linger;
   private session: Session | undefined;
+  /** The last of a connection whose queues a successor follows. */
+  private draining: Drain | undefined;
   /** Whether NSUBS subscribed the queues in list `service`; else each is asked for by itself. */
   private covered = false;
   private size = 0;
@@ -152,7 +154,7 @@ export class Follower implements SessionEvents {
 
   private hearOut(session: Session, sink: SourceSink, rows: readonly number[], done: () => void): void {
     const { queues, clock } = this.shared;
-    new Drain({ server: this.server.number, session, queues, sink, clock, rows, done });
+    this.draining = new Drain({ server: this.server.number, session, queues, sink, clock, rows, done });
   }
 
   /** Gives up a connection that looks alive and brings no signals; its queues are asked for on the next one. */
@@ -171,6 +173,7 @@ export class Follower implements SessionEvents {
     this.shared.turns.drop(this.returnNext);
     this.dialler.stop();
     this.session?.close();
+    this.draining?.stop();
     this.unlink();
     for (let n = this.lists.size(LIST.flight); n > 0; n--) {
       this.lists.releaseIfAbandoned(this.lists.first(LIST.flight)!);
