@@ -110,24 +110,33 @@ function readFrame(reader: Reader): Frame {
   };
 }
 
-/** One record of the streamed answer. */
-export function encodeAnswer(index: number, outcome: Outcome): Uint8Array {
-  const reasons: readonly string[] = OUTCOMES[outcome.kind];
-  const out = new Writer(ANSWER_SIZE)
-    .u16(index)
-    .u8(KINDS.indexOf(outcome.kind))
-    .u8(reasons.indexOf(outcome.reason));
-  out
-    .u32(outcome.after)
-    .u8(outcome.capability ? 1 : 0)
-    .zeros(7);
-  return (
-    outcome.capability ? out.bytes(sized(outcome.capability, CAPABILITY_SIZE)) : out.zeros(CAPABILITY_SIZE)
-  ).done();
+/** How one frame of a batch ended. */
+export interface Answer {
+  readonly index: number;
+  readonly outcome: Outcome;
+}
+
+/** Records of the streamed answer, one after another. */
+export function encodeAnswers(answers: readonly Answer[]): Uint8Array {
+  const out = new Writer(answers.length * ANSWER_SIZE);
+  for (const answer of answers) writeAnswer(out, answer);
+  return out.view();
+}
+
+export const encodeAnswer = (index: number, outcome: Outcome): Uint8Array =>
+  encodeAnswers([{ index, outcome }]);
+
+function writeAnswer(out: Writer, { index, outcome }: Answer): void {
+  const { kind, reason, after, capability } = outcome;
+  const reasons: readonly string[] = OUTCOMES[kind];
+  out.u16(index).u8(KINDS.indexOf(kind)).u8(reasons.indexOf(reason)).u32(after);
+  out.u8(capability ? 1 : 0).zeros(7);
+  if (capability) out.bytes(sized(capability, CAPABILITY_SIZE));
+  else out.zeros(CAPABILITY_SIZE);
 }
 
 /** Throws `DecodeError`. */
-export function decodeAnswer(bytes: Bytes): { index: number; outcome: Outcome } {
+export function decodeAnswer(bytes: Bytes): Answer {
   return decodeAll(bytes, (reader) => {
     const index = reader.u16();
     const kind = KINDS[reader.u8()];

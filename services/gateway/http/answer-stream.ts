@@ -3,15 +3,14 @@
  * in the same turn of the event loop leave together. At most 256 records, so nothing needs to be held back.
  */
 
-import { concat } from '../../../shared/encoding/bytes.js';
-import { encodeAnswer, type Outcome } from '../../../shared/relay/batch.js';
+import { type Answer, encodeAnswers, type Outcome } from '../../../shared/relay/batch.js';
 
 export class AnswerStream {
   readonly body: ReadableStream<Uint8Array>;
   private readonly finished: () => void;
   private begun: (() => void) | undefined;
   private controller: ReadableStreamDefaultController<Uint8Array> | undefined;
-  private records: Uint8Array[] = [];
+  private answers: Answer[] = [];
   private left: number;
 
   /**
@@ -28,7 +27,7 @@ export class AnswerStream {
       },
       cancel: () => {
         this.controller = undefined;
-        this.records = [];
+        this.answers = [];
         this.begin();
       },
     });
@@ -37,8 +36,8 @@ export class AnswerStream {
 
   add(index: number, outcome: Outcome): void {
     if (this.controller !== undefined) {
-      this.records.push(encodeAnswer(index, outcome));
-      if (this.records.length === 1) setImmediate(() => this.flush());
+      this.answers.push({ index, outcome });
+      if (this.answers.length === 1) setImmediate(() => this.flush());
     }
     this.left--;
     if (this.left === 0) this.finished();
@@ -46,9 +45,9 @@ export class AnswerStream {
 
   private flush(): void {
     if (this.controller === undefined) return;
-    const { records } = this;
-    this.records = [];
-    this.controller.enqueue(records.length === 1 ? records[0]! : concat(...records));
+    const { answers } = this;
+    this.answers = [];
+    this.controller.enqueue(encodeAnswers(answers));
     if (this.left === 0) this.controller.close();
     this.begin();
   }

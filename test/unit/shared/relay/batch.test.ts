@@ -7,6 +7,7 @@ import {
   decodeAnswer,
   decodeBatch,
   encodeAnswer,
+  encodeAnswers,
   encodeBatch,
   FRAME_KINDS,
   FRAME_SIZE,
@@ -100,6 +101,11 @@ describe('answer record', () => {
       assert.equal(toHex(encodeAnswer(index, outcome)), a.record);
     });
   }
+
+  test('several stand one after another', () => {
+    const all = v.answers.map((a) => a.record).join('');
+    assert.equal(toHex(encodeAnswers(v.answers.map((a) => decodeAnswer(fromHex(a.record)!)))), all);
+  });
 
   const good = fromHex(v.answers[0]!.record)!;
   const changed = (at: number, value: number) => Uint8Array.from(good).fill(value, at, at + 1);
