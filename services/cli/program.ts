@@ -97,9 +97,7 @@ service('gateway', 'run a gateway')
 service('subscriber', 'run a subscriber')
   .option('--take-over', 'take over from the one that runs, if one does, without losing anything')
   .addOption(
-    new Option('--must-take-over', 'the same, and end where none runs')
-      .implies({ takeOver: 'must' })
-      .hideHelp(),
+    new Option('--must-take-over', 'the same, and end where none runs').implies({ takeOver: 'must' }),
   )
   .option(
     '--burn',

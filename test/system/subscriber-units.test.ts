@@ -110,6 +110,13 @@ describe('units of the subscriber', () => {
     machine.run('mv', `${CONFIG}.good`, CONFIG);
   });
 
+  test('a control socket of another name: reload fails, and the old one serves on', async () => {
+    assert.equal(machine.run('sed', '-i.good', 's/control[.]sock/moved.sock/', CONFIG).status, 0);
+    await failsToReload(3);
+    assert.equal(machine.run('test', '-e', '/run/porchlight-instances/hand-over').status, 1);
+    machine.run('mv', `${CONFIG}.good`, CONFIG);
+  });
+
   test('another identity: reload fails, and the old one serves on', async () => {
     const other = `porchlight init subscriber --dir /run/other --host ${HOST} --gateway ${gateway} >/dev/null`;
     const change = `mv identity.key good && cp /run/other/identity.key . && chown ${USER} identity.key`;
