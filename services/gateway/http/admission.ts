@@ -25,6 +25,8 @@ import type { Signer } from '../push/pusher.js';
 /** Bodies being received or worked on, all together. */
 const MAX_BODY_BYTES = 256 * 1024 * 1024;
 
+/** Of these, only for subscribers with a device that have nothing else under way: whoever stalls bodies has some. */
+const RESERVED_BYTES = 64 * 1024 * 1024;
 /** Those of newcomers: stalled ones leave room for everybody else. */
 const MAX_NEWCOMER_BYTES = 64 * 1024 * 1024;
 /** Of one address block, whose stalled bodies hold what all newcomers share; a common pool has more. */
@@ -264,7 +266,9 @@ export class Admission {
 
   /** Rate and concurrency; on return the request counts as running. */
   private enter(account: Account, listed: RosterEntry | undefined, length: number): void {
-    if (this.bytes + length > MAX_BODY_BYTES) throw new Refusal('unavailable', 1);
+    const isFirst = account.established && account.idle;
+    const most = isFirst ? MAX_BODY_BYTES : MAX_BODY_BYTES - RESERVED_BYTES;
+    if (this.bytes + length > most) throw new Refusal(isFirst ? 'unavailable' : 'rate', 1);
     const frames = Math.max(1, Math.ceil(length / FRAME_SIZE));
     const wait = account.enter(frames, this.now, listed);
     if (wait > 0) throw new Refusal('rate', wait);

@@ -10,10 +10,13 @@ import {
 } from '../../../../../services/gateway/http/admission.js';
 import { type NonceAnswer, Nonces } from '../../../../../services/gateway/limits/nonces.js';
 import { Subscribers } from '../../../../../services/gateway/limits/subscribers.js';
+import type { KeyPair } from '../../../../../shared/crypto/crypto.js';
 import { loadCrypto } from '../../../../../shared/crypto/load.js';
 import { toBase64urlBare } from '../../../../../shared/encoding/base64url.js';
+import { latin1 } from '../../../../../shared/encoding/bytes.js';
 import { encodeBatch } from '../../../../../shared/relay/batch.js';
-import { PATHS } from '../../../../../shared/relay/constants.js';
+import { MAX_BODY_SIZE, PATHS } from '../../../../../shared/relay/constants.js';
+import { subscriberTag } from '../../../../../shared/relay/identity.js';
 import { signRequest } from '../../../../../shared/relay/signature.js';
 import { seconds, VirtualClock } from '../../../../../shared/run/clock.js';
 import { addressesFor, rosterFor } from '../../../../support/admission.js';
@@ -62,6 +65,50 @@ test('newcomers of one address that stall their bodies leave places to others', 
   const again = await admission.admit(request('192.0.2.1', () => Promise.resolve(sent)));
   again.leave();
   assert.equal(admission.bodyBytes, 0);
+});
+
+test('subscribers with devices that stall their bodies leave room to those that do not', async () => {
+  const clock = new VirtualClock();
+  const allowances = { nonces: 999, rate: 99_999, newcomerRate: 99, requests: 99, newcomerRequests: 12 };
+  const subscribers = new Subscribers({ clock, capacity: 99, ...allowances });
+  const admission = new Admission({
+    ...{ crypto, clock, subscribers, fingerprint: 'g', noncesSince: 0 },
+    addresses: addressesFor({ clock, connectionsPerAddress: 9_999 }),
+    nonces: new Nonces(9_999),
+    roster: rosterFor(crypto),
+  });
+  const sent = new Uint8Array(MAX_BODY_SIZE);
+  const identity = () => {
+    const key = crypto.ed25519KeyPair();
+    subscribers.establish(latin1(subscriberTag(crypto, key.publicKey)));
+    return key;
+  };
+  const ask = (key: KeyPair, body: () => Promise<Uint8Array>) => {
+    const signing = { authority: 'host', path: PATHS.push, body: sent, gateway: 'g' };
+    const headers: Record<string, string> = {
+      ...signRequest(crypto, key, signing, seconds(clock)),
+      host: 'host',
+      'content-length': String(sent.length),
+    };
+    const header = (name: string) => headers[name];
+    return admission
+      .admit({ method: 'POST', path: PATHS.push, query: '', header, body, block: '192.0.2.1' })
+      .catch(({ code, retryAfter }: Refusal) => `${code} ${retryAfter}`);
+  };
+  const never = () => new Promise<Uint8Array>(() => {});
+  const refused: string[] = [];
+  for (let n = 0; n < 4; n++) {
+    const key = identity();
+    for (let i = 0; i < 70; i++) void ask(key, never).then((end) => refused.push(String(end)));
+    await clock.advance(0);
+  }
+  assert.deepEqual(new Set(refused), new Set(['rate 1']));
+  assert.ok(admission.bodyBytes >= 192 * MAX_BODY_SIZE && admission.bodyBytes <= 196 * MAX_BODY_SIZE);
+  for (let n = 0; n < 3; n++) {
+    const admitted = await ask(identity(), async () => sent);
+    assert.ok(typeof admitted !== 'string', String(admitted));
+    admitted.leave();
+  }
 });
 
 test('a subscriber whose allowance is taken away while its request waits is not locked out for good', async () => {
