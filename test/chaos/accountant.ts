@@ -37,6 +37,12 @@ export class Accountant {
     this.signals.push({ phone, queue, number, isChecked: false });
   }
 
+  /** Whether the queue has messages that its owner has not read. */
+  hasUnread(queue: string): boolean {
+    const numbers = this.readings.get(queue)?.numbers;
+    return this.signals.some((signal) => signal.queue === queue && !numbers?.has(signal.number));
+  }
+
   /** The phone got a check, which makes it look everywhere. */
   sawCheck(phone: string): void {
     for (const signal of this.signals) if (signal.phone === phone) signal.isChecked = true;

@@ -103,7 +103,9 @@ export class ChaosWorld {
   /** All phones' owners read what waits, so that the accountant knows the order of messages. */
   async readAll(): Promise<void> {
     const drain = async ({ name, queue, correspondent }: Line): Promise<void> => {
-      for (const { id, number } of await correspondent.drain(queue)) this.accountant.read(name, id, number);
+      const waits = this.accountant.hasUnread(name);
+      for (const { id, number } of await correspondent.drain(queue, waits))
+        this.accountant.read(name, id, number);
     };
     await Promise.all(this.lines.map(drain));
   }
