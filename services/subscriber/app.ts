@@ -40,6 +40,7 @@ import { openUser } from './probe/own-queue.js';
 import type { WatchedSink } from './probe/queue-watch.js';
 import { unreadyGateway } from './readiness.js';
 import type { SmpSource } from './sources/smp/source.js';
+import { loadWebSockets } from './sources/smp/websocket-transport.js';
 import { subscriberStatus } from './status.js';
 import { traceCommand } from './trace.js';
 
@@ -77,6 +78,8 @@ export async function startSubscriber(config: SubscriberConfig, deps: Subscriber
   const { log, crypto = await loadCrypto(), clock = systemClock, takeOver = false } = deps;
   log.info('crypto loaded', { backend: crypto.backend });
   const files = openSubscriberFiles(config, crypto);
+  // Now, since an upgrade may change the program's files while we run.
+  if (config.smp.servers.some(({ transport }) => transport === 'websocket')) await loadWebSockets();
   const { identity } = files;
   const path = controlPath(config);
   const shift = await Shift.start({ crypto, clock, identity, log, path, takeOver });

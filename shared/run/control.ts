@@ -50,12 +50,18 @@ export type ControlCommand = (
 /** Takes over the connection behind its request, whatever is spoken on it then. `socket` is paused. */
 export type ControlStream = (socket: Socket) => Promise<void>;
 
+/** An upgrade put other files in their place: what is loaded late is missing, or does not go with what runs. */
+const FILES_CHANGED =
+  'what it takes can not be loaded: the files of the program were changed since it started; hand over to the new ones, or restart';
+
 /** A command whose code is loaded when it is first asked for, so that it costs a service that never is nothing. */
 export function lateCommand(load: () => Promise<ControlCommand>): ControlCommand {
-  let loaded: Promise<ControlCommand> | undefined;
+  let loaded: ControlCommand | undefined;
   return async (...request) => {
-    loaded ??= load();
-    return (await loaded)(...request);
+    loaded ??= await load().catch(() => {
+      throw new ControlRefusal(FILES_CHANGED);
+    });
+    return loaded(...request);
   };
 }
 

@@ -12,12 +12,14 @@ import type { Dial } from './transport.js';
 /** Of the answer to an upgrade: bytes of all headers. Of messages: frames. Of pings: pongs not yet taken. */
 const BOUNDS = { maxHeaderSize: 4_096, maxFragments: 1, maxPendingAutoPongs: 16 };
 
+/** Where it is needed only: it would be a tenth of the memory of an idle subscriber. */
+export const loadWebSockets = () => import('ws');
+
 /** Blocks in messages. @param blockSize bytes: 16,384 for SMP */
 export const webSocketDial =
   (open: OpenTls, blockSize: number): Dial =>
   async (target, signal) => {
-    // Where it is needed only: it would be a tenth of the memory of an idle subscriber.
-    const library = await import('ws');
+    const library = await loadWebSockets();
     const peer = await open(target, signal);
     const socket = await upgrade(library.WebSocket, peer, blockSize, signal);
     return new TlsTransport(peer, messages(socket, peer, blockSize));

@@ -12,6 +12,7 @@ import {
   type ControlCommand,
   ControlRefusal,
   controlPath,
+  lateCommand,
   startControl,
 } from '../../../../shared/run/control.js';
 import { askControl, type ControlLine } from '../../../../shared/run/control-client.js';
@@ -139,6 +140,19 @@ test('nothing is answered while requests are held', async () => {
   assert.equal(isAnswered, false);
   release();
   await answered;
+  await control.close();
+});
+
+test('a command that can not be loaded says that the files were changed', async () => {
+  let isThere = false;
+  const late = lateCommand(async () => {
+    if (!isThere) throw new Error('ERR_MODULE_NOT_FOUND of a path that nobody should see');
+    return commands.count!;
+  });
+  const control = await startControl({ path, commands: { late }, clock, log: silentLog });
+  await assert.rejects(ask({ do: 'late', to: 1 }), /files of the program were changed since it started/);
+  isThere = true;
+  assert.deepEqual(await ask({ do: 'late', to: 1 }), [{ n: 1 }]);
   await control.close();
 });
 
