@@ -3,7 +3,6 @@
  * Unavailable, it sends nothing but probes until one passes; nobody else needs a back-off.
  */
 import { readFileSync } from 'node:fs';
-import { Pool } from 'undici';
 import type { Crypto } from '../../../shared/crypto/crypto.js';
 import type { GatewayAddress } from '../../../shared/relay/identity.js';
 import type { SigningKey } from '../../../shared/relay/signature.js';
@@ -22,6 +21,7 @@ import type { linkMetrics } from './metrics.js';
 import { sendBatch } from './pushes.js';
 import { SignedClient } from './signed-client.js';
 import { Statements } from './statements.js';
+import { Pool } from './undici.js';
 
 export interface GatewayLinkOptions {
   readonly address: GatewayAddress;
@@ -123,7 +123,7 @@ function connectorOptions(options: GatewayLinkOptions): Omit<ConnectorOptions, '
   return { host, port, ca, dial: dial ?? dialTcp, crypto, clock, timeoutMs: CONNECT_TIMEOUT_MS };
 }
 
-const createPool = (origin: string, connector: ConnectorOptions): Pool =>
+const createPool = (origin: string, connector: ConnectorOptions) =>
   new Pool(origin, {
     connect: createConnector(connector),
     connections: CONNECTIONS,

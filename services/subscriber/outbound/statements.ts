@@ -3,7 +3,6 @@
  * it before it ends. Nothing unchecked leaves this file. The fetch itself carries no secret and may therefore use a
  * connection that is not trusted yet; the answer counts only if it vouches for that connection.
  */
-import { Client } from 'undici';
 import type { Crypto } from '../../../shared/crypto/crypto.js';
 import { fromUtf8, sameBytes } from '../../../shared/encoding/bytes.js';
 import { PATHS } from '../../../shared/relay/constants.js';
@@ -19,6 +18,7 @@ import type { MetricHandles } from '../../../shared/run/metrics.js';
 import { type ConnectorOptions, createConnector, type TlsPeer } from './connector.js';
 import { NO_TIMEOUTS, request } from './http.js';
 import type { linkMetrics } from './metrics.js';
+import { Client } from './undici.js';
 
 export interface StatementsOptions {
   /** From the gateway's address. */
