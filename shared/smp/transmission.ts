@@ -54,15 +54,17 @@ export const smpSession = (version: number, sessionId: Uint8Array): SessionParam
   batched: true,
 });
 
-const writePart = (w: Writer, t: Pick<Transmission, 'corrId' | 'entityId' | 'command'>): Writer =>
+type Part = Pick<Transmission, 'corrId' | 'entityId' | 'command'>;
+
+const partSize = (t: Part): number => 2 + t.corrId.length + t.entityId.length + t.command.length;
+
+const writePart = (w: Writer, t: Part): Writer =>
   w.shortString(t.corrId).shortString(t.entityId).bytes(t.command);
 
 /** What a command's signature covers: always with the session id in front (guide E.1). */
-export function authorized(
-  params: SessionParams,
-  t: Pick<Transmission, 'corrId' | 'entityId' | 'command'>,
-): Uint8Array {
-  return writePart(new Writer(128).shortString(params.sessionId), t).done();
+export function authorized({ sessionId }: SessionParams, t: Part): Uint8Array {
+  const w = new Writer(1 + sessionId.length + partSize(t));
+  return writePart(w.shortString(sessionId), t).view();
 }
 
 /** The same for a transmission that came, over its very bytes. */
@@ -72,10 +74,12 @@ export function authorizedAsReceived(params: SessionParams, received: Received):
 }
 
 export function encodeTransmission(params: SessionParams, t: Transmission): Uint8Array {
-  const w = new Writer(256).shortString(t.auth);
+  const serviceSigSize = 2 + (t.serviceSig?.length ?? 0);
+  const w = new Writer(2 + t.auth.length + serviceSigSize + params.sessionId.length + partSize(t));
+  w.shortString(t.auth);
   if (params.hasServiceSig && t.auth.length > 0) w.maybe(t.serviceSig, (sig) => w.shortString(sig));
   if (params.sendsSessionId) w.shortString(params.sessionId);
-  return writePart(w, t).done();
+  return writePart(w, t).view();
 }
 
 /** Splits one transmission. Throws `DecodeError` where it can't be split: `problemOf` looks at what is inside. */
@@ -112,9 +116,10 @@ export function encodeBatch(params: SessionParams, items: readonly Bytes[]): Uin
     return items[0]!.slice();
   }
   if (items.length === 0 || items.length > MAX_BATCH) throw new RangeError('number of transmissions');
-  const w = new Writer(1024).u8(items.length);
+  const size = items.reduce((sum, item) => sum + ITEM_OVERHEAD + item.length, 1);
+  const w = new Writer(size).u8(items.length);
   for (const item of items) w.large(item);
-  return w.done();
+  return w.view();
 }
 
 /** The transmissions of a block's content, not yet split. Throws `DecodeError`. */
