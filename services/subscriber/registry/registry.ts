@@ -67,7 +67,7 @@ export interface DeviceStates {
 
 /** Where followed queues are. @typeParam Address what a source listens at */
 export interface QueuePlaces<Address> {
-  /** The address as the client spelt it. */
+  /** The address as the client spelt it. Arrays are views. */
   address(ref: number): Address;
   /** A number for its server, the same for all queues there. */
   server(ref: number): number;

@@ -7,5 +7,5 @@ export const smpAddressForm: AddressForm<SmpQueue> = {
   /** Hosts, port text, fingerprint and notifier id, as a client sends them. */
   encode: (queue) => writeQueue(new Writer(256), queue).done(),
   /** A server is its fingerprint, whatever host it is spelt with; the number's collisions do no harm. */
-  serverOf: ({ server }) => new DataView(server.keyHash.buffer, server.keyHash.byteOffset).getUint32(0),
+  serverOf: ({ server: { keyHash: h } }) => ((h[0]! << 24) | (h[1]! << 16) | (h[2]! << 8) | h[3]!) >>> 0,
 };

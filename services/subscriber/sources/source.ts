@@ -46,7 +46,7 @@ export interface Source<Address, Credentials> {
   ): { handle: number } | { refused: FollowRefusal };
   /** Stops following and overwrites the credentials. The handle may be given out again. */
   unfollow(handle: number): void;
-  /** The address as it was given, with the spelling that the client used. */
+  /** The address as it was given, with the spelling that the client used. Arrays are views, valid while it is followed. */
   address(handle: number): Address;
   /** Whether `address` and `credentials` are those of `handle` (credentials compared in constant time). */
   holds(handle: number, credentials: Credentials): boolean;

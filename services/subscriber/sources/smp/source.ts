@@ -165,7 +165,7 @@ export class SmpSource implements Source<SmpQueue, NotifierKey> {
   address(handle: number): SmpQueue {
     return {
       server: this.servers.address(this.queues.spelling(handle)),
-      notifierId: this.queues.notifierId(handle).slice(),
+      notifierId: this.queues.notifierId(handle),
     };
   }
 
