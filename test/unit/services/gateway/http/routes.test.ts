@@ -9,7 +9,8 @@ import { gatewayMetrics } from '../../../../../services/gateway/metrics.js';
 import { MALFORMED } from '../../../../../services/gateway/push/outcomes.js';
 import type { Crypto } from '../../../../../shared/crypto/crypto.js';
 import { loadCrypto } from '../../../../../shared/crypto/load.js';
-import { encodeBatch, type Frame, type Outcome } from '../../../../../shared/relay/batch.js';
+import { concat } from '../../../../../shared/encoding/bytes.js';
+import { ANSWER_SIZE, encodeBatch, type Frame, type Outcome } from '../../../../../shared/relay/batch.js';
 import { CONTENT_TYPE, PATHS } from '../../../../../shared/relay/constants.js';
 import { PROBLEM_TYPE, parseProblem } from '../../../../../shared/relay/problem.js';
 import { signRequest } from '../../../../../shared/relay/signature.js';
@@ -20,6 +21,31 @@ import { addressesFor, directClients, rosterFor } from '../../../../support/admi
 import { makeFrame } from '../../../../support/frames.js';
 
 const SECRET = 'this stands in no answer';
+
+/** What answers to batches are written to. */
+class Outgoing {
+  destroyed = false;
+  hasEnded = false;
+  status = 0;
+  headers: Record<string, string> = {};
+  readonly records: Uint8Array[] = [];
+
+  writeHead(status: number, headers: Record<string, string>): void {
+    this.status = status;
+    this.headers = headers;
+  }
+
+  write(records: Uint8Array): void {
+    this.records.push(records);
+  }
+
+  end(): void {
+    this.hasEnded = true;
+  }
+}
+
+/** Until records of this turn have been written. */
+const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
 
 let crypto: Crypto;
 before(async () => {
@@ -64,12 +90,15 @@ function setUp(
     ...parts,
   });
   const key = crypto.ed25519KeyPair();
+  const outgoing = new Outgoing();
+  const request = (path: string, init: RequestInit) =>
+    routes.request(path, { method: 'POST', ...init }, { outgoing });
   const post = (path: string, body: Uint8Array) => {
     const signed = signRequest(crypto, key, { authority: 'host', path, body, gateway: 'g' }, seconds(clock));
     const headers = { ...signed, host: 'host', 'content-length': String(body.length) };
-    return routes.request(path, { method: 'POST', headers, body: body as Uint8Array<ArrayBuffer> });
+    return request(path, { headers, body: body as Uint8Array<ArrayBuffer> });
   };
-  return { clock, routes, post };
+  return { clock, routes, outgoing, post };
 }
 
 const codeOf = async (response: Response) => parseProblem(await response.text());
@@ -105,10 +134,11 @@ describe('endpoints', () => {
   });
 
   test('a hello is answered with an empty body', async () => {
-    const response = await setUp().post(PATHS.push, encodeBatch([]));
-    assert.equal(response.status, 200);
-    assert.equal(response.headers.get('content-type'), CONTENT_TYPE);
-    assert.equal((await response.arrayBuffer()).byteLength, 0);
+    const { outgoing, post } = setUp();
+    await post(PATHS.push, encodeBatch([]));
+    const { status, headers, hasEnded, records } = outgoing;
+    assert.deepEqual([status, headers['content-type'], hasEnded], [200, CONTENT_TYPE, true]);
+    assert.deepEqual(records, []);
   });
 
   test('frames are overwritten when the last one is done', async () => {
@@ -152,14 +182,30 @@ describe('endpoints', () => {
       push: (_frame: unknown, _signer: unknown, done: (outcome: object) => void) =>
         waiting.push(() => done({ kind: 'accepted', reason: 'none', after: 0 })),
     } as unknown as RoutesOptions['pusher'];
-    const { post } = setUp({ pusher }, { requests: 1 });
-    const response = await post(PATHS.push, encodeBatch([makeFrame(), makeFrame()]));
-    assert.equal(response.status, 200);
+    const { outgoing, post } = setUp({ pusher }, { requests: 1 });
+    await post(PATHS.push, encodeBatch([makeFrame(), makeFrame()]));
     waiting[1]!();
+    await turn();
+    assert.deepEqual([outgoing.status, outgoing.records.length, outgoing.hasEnded], [200, 1, false]);
     assert.equal((await post(PATHS.push, encodeBatch([]))).status, 429, 'one request is still running');
     waiting[0]!();
-    assert.equal((await response.arrayBuffer()).byteLength, 2 * 272);
+    await turn();
+    assert.equal(concat(...outgoing.records).length, 2 * ANSWER_SIZE);
+    assert.equal(outgoing.hasEnded, true);
     assert.equal((await post(PATHS.push, encodeBatch([]))).status, 200);
+  });
+
+  test('records of one turn leave together', async () => {
+    const pusher = {
+      push: (_frame: unknown, _signer: unknown, done: (outcome: object) => void) => done(MALFORMED),
+    } as unknown as RoutesOptions['pusher'];
+    const { outgoing, post } = setUp({ pusher });
+    await post(PATHS.push, encodeBatch([makeFrame(), makeFrame()]));
+    await turn();
+    assert.deepEqual(
+      outgoing.records.map(({ length }) => length),
+      [2 * ANSWER_SIZE],
+    );
   });
 
   test('outcomes of a reader that has gone are dropped, and the request still ends', async () => {
@@ -168,10 +214,12 @@ describe('endpoints', () => {
       push: (_frame: unknown, _signer: unknown, done: (outcome: object) => void) =>
         waiting.push(() => done({ kind: 'accepted', reason: 'none', after: 0 })),
     } as unknown as RoutesOptions['pusher'];
-    const { post } = setUp({ pusher }, { requests: 1 });
-    const response = await post(PATHS.push, encodeBatch([makeFrame()]));
-    await response.body!.cancel();
+    const { outgoing, post } = setUp({ pusher }, { requests: 1 });
+    await post(PATHS.push, encodeBatch([makeFrame()]));
+    outgoing.destroyed = true;
     waiting[0]!();
+    await turn();
+    assert.deepEqual(outgoing.records, []);
     assert.equal((await post(PATHS.push, encodeBatch([]))).status, 200);
   });
 
