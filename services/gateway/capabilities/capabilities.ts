@@ -81,14 +81,16 @@ export class Capabilities {
     }
   }
 
-  /** Capability and code → a capability whose life starts with the code's slot. */
+  /** Capability and code → a capability whose life starts with the code's slot. Asked again, it answers again. */
   prove(capability: Bytes, code: Bytes, subscriberTag: Bytes): Uint8Array | ProblemCode {
     const { hasOneSubscriber, revocations } = this.options;
-    const open = this.open(capability, subscriberTag);
+    const open = this.openOwn(capability, subscriberTag);
     if (typeof open === 'string') return 'bad-capability';
     try {
       const slot = codeSlot(code);
-      if (!this.isCode(open, code, slot)) return 'bad-code';
+      const isCode = this.isCode(open, code, slot);
+      if (revocations.isRevoked(open, isCode ? slotStart(slot) : 0)) return 'bad-capability';
+      if (!isCode) return 'bad-code';
       const provenAt = Math.max(open.provenAt, slotStart(slot));
       const proven = this.seal({ ...open, proven: true, provenAt, expires: provenAt + PROVEN_LIFE_SECONDS });
       if (hasOneSubscriber(open.appTag, open.environment)) revocations.supersede(open, slotStart(slot));

@@ -97,8 +97,12 @@ export class Revocations {
     this.options.key.wipe();
   }
 
-  /** Whether an entry ends this capability. One cheap hash where its device has no entry that could. */
-  isRevoked(capability: Judged): boolean {
+  /**
+   * Whether an entry ends this capability. One cheap hash where its device has no entry that could.
+   * @param answered start of the slot (Unix seconds) in which the phone answered for it: then what everybody lost
+   * until then is no reason, for it may be this very proof, asked for again
+   */
+  isRevoked(capability: Judged, answered = 0): boolean {
     const { proven, owner } = this.sets;
     const { issued } = capability;
     // Ended at a time if issued at or before it, or if its proof's slot was over by then: the earlier of the two.
@@ -106,7 +110,8 @@ export class Revocations {
     if (proven.newest >= since) {
       const lookup = this.lookup(capability);
       if (proven.mayHave(lookup, since)) {
-        if (proven.has(lookup, this.hash(capability, EVERYONE), since)) return true;
+        const from = Math.max(since, answered + 1);
+        if (proven.has(lookup, this.hash(capability, EVERYONE), from)) return true;
         if (proven.has(lookup, this.hash(capability, scopeOf(capability.subscriberTag)), since)) return true;
       }
     }

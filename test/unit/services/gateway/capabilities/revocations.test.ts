@@ -452,6 +452,32 @@ describe('an app whose phones have one subscriber', () => {
     assert.equal(isRevoked(others, gateway, OTHER), false);
   });
 
+  test('a proof whose answer was lost is given again, first or renewed', () => {
+    let capability = exchange();
+    for (let i = 0; i < 3; i++) {
+      clock.jump(SLOT);
+      const code = draw(capability);
+      prove(capability);
+      clock.jump(i * SECOND);
+      const again = bytes(gateway.capabilities.prove(capability, code, HOME));
+      assert.equal(isRevoked(again), false);
+      assert.equal(isRevoked(capability), true, 'for anything else it is over');
+      capability = again;
+    }
+  });
+
+  test('what is ended otherwise is proved by no code of that time', async () => {
+    for (const end of [(capability: Uint8Array) => revoke(capability), () => revoke(ownersRevocation())]) {
+      const capability = proven();
+      clock.jump(SLOT + SECOND);
+      const code = draw(capability);
+      clock.jump(SECOND);
+      assert.equal(await end(capability), undefined);
+      assert.equal(gateway.capabilities.prove(capability, code, HOME), 'bad-capability');
+      clock.jump(SLOT);
+    }
+  });
+
   test('moving back and forth locks nobody out', () => {
     for (let i = 0; i < 6; i++) {
       const tag = i % 2 === 0 ? HOME : OTHER;
