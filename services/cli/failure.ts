@@ -17,6 +17,17 @@ const FILE_CODES: Readonly<Record<string, string>> = {
   ENOSPC: 'the disk is full',
 };
 
+/** Why a subscriber was not taken over, where the word for it says too little. */
+const HAND_OVER_REASONS: Readonly<Record<string, string>> = {
+  key: 'it has another identity key',
+  version: 'one of the two is too old for the other, so only a restart changes to this version',
+  configuration:
+    'this configuration has no listener or no room for what it holds, or an address that can not be had',
+  busy: 'it hands over to another one already, or is burning',
+  stalled: 'it did not answer in time',
+  stopped: 'it ended the connection',
+};
+
 /**
  * Prints the failure and sets the exit status: 2 for what the user gave, 3 where the subscriber that runs serves on (units
  * mind both), 1 for everything else.
@@ -30,7 +41,8 @@ export function reportFailure(error: unknown): void {
     say(error.message);
     process.exitCode = 2;
   } else if (error instanceof HandOverError) {
-    say(`cannot take over: ${error.reason}; the subscriber that runs serves on`);
+    const reason = HAND_OVER_REASONS[error.reason] ?? error.reason;
+    say(`cannot take over: ${reason}; the subscriber that runs serves on`);
     process.exitCode = 3;
   } else {
     say(systemProblem(error as NodeJS.ErrnoException) ?? String((error as Error)?.stack ?? error));

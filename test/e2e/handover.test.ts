@@ -229,15 +229,17 @@ describe('a hand-over that fails leaves all as it was', () => {
     });
   });
 
-  test('it reads other formats only', async () => {
-    await servesOn(async () => {
-      const { channel } = ask();
-      await channel.send(
-        'hello',
-        encodeHello({ min: FORMAT + 1, max: FORMAT + 2, nonce: world.crypto.randomBytes(32) }),
-      );
-      await assert.rejects(channel.expect('challenge'), refusedFor('version'));
-    });
+  test('it reads newer formats only, or older ones', async () => {
+    for (const [min, max] of [
+      [FORMAT + 1, FORMAT + 2],
+      [FORMAT - 2, FORMAT - 1],
+    ] as const) {
+      await servesOn(async () => {
+        const { channel } = ask();
+        await channel.send('hello', encodeHello({ min, max, nonce: world.crypto.randomBytes(32) }));
+        await assert.rejects(channel.expect('challenge'), refusedFor('version'));
+      });
+    }
   });
 
   test('it sends what is no frame, or another one than was due', async () => {

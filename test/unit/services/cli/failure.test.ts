@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, mock, test } from 'node:test';
 import { reportFailure } from '../../../../services/cli/failure.js';
+import { HandOverError } from '../../../../shared/run/hand-over-error.js';
 
 /** What the system's own errors become: the file or the port, and what to do. */
 describe('a failure of the system', () => {
@@ -30,6 +31,17 @@ describe('a failure of the system', () => {
       'porchlight: not permitted; ports below 1024 need a privilege (port 81)\n',
     );
     assert.match(said({ code: 'EADDRINUSE', port: 443 }), /in use by another process \(port 443\)/);
+  });
+
+  test('says why a subscriber was not taken over, and that it serves on', () => {
+    reportFailure(new HandOverError('key'));
+    assert.equal(process.exitCode, 3);
+    assert.match(
+      lines.at(-1)!,
+      /cannot take over: it has another identity key; the subscriber that runs serves on/,
+    );
+    reportFailure(new HandOverError('nobody listens there'));
+    assert.match(lines.at(-1)!, /cannot take over: nobody listens there;/);
   });
 
   test('shows the rest as it is', () => {
