@@ -147,8 +147,15 @@ const subscriberFaults = [
   }),
 ];
 
-/** Another process takes over, while the rest breaks too: phones notice nothing. */
+/** How far a process comes that does not take over. */
+const FAILING_AT = ['challenge', 'begin', 'ready', 'free', 'listening', 'commit'] as const;
+
+/** Another process takes over, or fails to, while the rest breaks too: phones notice nothing. */
 const upgradeFaults = [
+  fault('subscriber: upgrade that fails', async (world, random) => {
+    await world.failToUpgrade(random.pick(FAILING_AT));
+    return undefined;
+  }),
   fault('subscriber: upgraded', async (world) => {
     await world.upgradeSubscriber();
     return undefined;

@@ -13,6 +13,7 @@ import { apnsFiles, SIMULATED_KEY, SIMULATED_TEAM } from '../../services/simulat
 import { type SmpStandIn, startSmpServer } from '../../services/simulators/smp/server.js';
 import { type Subscriber, startSubscriber } from '../../services/subscriber/app.js';
 import { subscriberConfigSchema } from '../../services/subscriber/config.js';
+import type { FrameType } from '../../services/subscriber/handover/frames.js';
 import { makeSubscriber } from '../../services/subscriber/init.js';
 import type { Crypto } from '../../shared/crypto/crypto.js';
 import { loadCrypto } from '../../shared/crypto/load.js';
@@ -22,6 +23,7 @@ import { sleep, systemClock } from '../../shared/run/clock.js';
 import { loadConfig } from '../../shared/run/config.js';
 import { silentLog } from '../../shared/run/log.js';
 import { parseServer } from '../../shared/smp/address.js';
+import { startHandOverProxy } from '../support/world/hand-over-proxy.js';
 import { LeapClock } from '../support/world/leap-clock.js';
 import { Accountant } from './accountant.js';
 import { holdsWithin, TooLong, within } from './bounded.js';
@@ -79,6 +81,7 @@ export class ChaosWorld {
   private readonly leaving = new Set<Subscriber>();
   private phonePort = 0;
   private lastNumber = 0;
+  private lastProxy = 0;
   private closed = false;
 
   /** Everybody runs and every phone is registered when this resolves. */
@@ -130,6 +133,18 @@ export class ChaosWorld {
     await this.startSubscriber({ takeOver: true, observePort: before.observePort });
     this.leaving.add(before);
     void before.replaced.then(() => before.close()).then(() => this.leaving.delete(before));
+  }
+
+  /** Another subscriber is cut off from the one that runs, which serves on, before it has taken over. */
+  async failToUpgrade(at: FrameType): Promise<void> {
+    const path = join(this.folder, `proxy-${++this.lastProxy}.sock`);
+    const target = join(this.folder, 'subscriber', 'control.sock');
+    await startHandOverProxy({ path, target, at, reached: (cut) => cut() });
+    const { observePort } = this.subscriber!;
+    await this.startSubscriber({ takeOver: true, observePort, controlSocket: path }).then(
+      () => Promise.reject(new Error('it took over')),
+      () => {},
+    );
   }
 
   get isSettled(): boolean {
@@ -216,13 +231,18 @@ export class ChaosWorld {
     return parseServer(address, 'ntf').keyHash;
   }
 
-  private async startSubscriber({ takeOver = false, observePort = 0 } = {}): Promise<void> {
+  private async startSubscriber({
+    takeOver = false,
+    observePort = 0,
+    controlSocket = join(this.folder, 'subscriber', 'control.sock'),
+  } = {}): Promise<void> {
     const config = loadConfig(subscriberConfigSchema, {
       file: join(this.folder, 'subscriber', 'subscriber.toml'),
       prefix: 'S_',
       env: {
         S_LISTENERS_0_LISTEN: `${HOST}:${this.phonePort}`,
         S_OBSERVE_LISTEN: `${HOST}:${observePort}`,
+        S_CONTROL_SOCKET: controlSocket,
         S_SMP_SERVERS_0_HOST: HOST,
         S_SMP_SERVERS_0_FINGERPRINT: toBase64url(this.messagingServers[BY_WEBSOCKET]!.address.keyHash),
         S_SMP_SERVERS_0_TRANSPORT: 'websocket',

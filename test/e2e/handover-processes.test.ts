@@ -172,7 +172,7 @@ describe('hand-over between processes', () => {
     for (const [n, at] of (['begin', 'ready', 'listening', 'commit', 'taken'] as const).entries()) {
       await staysTheSame(world, phone, async () => {
         const killed = new Promise<void>((resolve) => {
-          void startHandOverProxy({ path, target, at, reached: resolve });
+          void startHandOverProxy({ path, target, at, reached: () => resolve() });
         });
         const successor = byHand(port, { PORCHLIGHT_SUBSCRIBER_CONTROL_SOCKET: path });
         await killed;

@@ -1,4 +1,4 @@
-/** Stands between two processes that hand over, so that one of them can be killed at an exact frame. */
+/** Stands between two processes that hand over, so that one of them can be killed, or both be cut off, at an exact frame. */
 import { connect, createServer, type Socket } from 'node:net';
 import { FrameReader, type FrameType } from '../../../services/subscriber/handover/frames.js';
 import { listenOn } from '../../../shared/run/listen.js';
@@ -10,22 +10,24 @@ export interface HandOverProxyOptions {
   readonly path: string;
   /** The predecessor's control socket. */
   readonly target: string;
-  /** Called before the first frame of this type, and all after it, would be passed on; they are not. */
+  /** Neither the first frame of this type is passed on, nor anything after it. */
   readonly at: FrameType;
-  readonly reached: () => void;
+  /** Called then. @param cut ends both connections */
+  readonly reached: (cut: () => void) => void;
 }
 
 /** Listens when this resolves. */
 export async function startHandOverProxy(options: HandOverProxyOptions): Promise<void> {
   const { path, target, at, reached } = options;
   let isReached = false;
-  const pass = (from: Socket, to: Socket, frames: FrameReader, skipLine: boolean): void => {
-    let isLine = skipLine;
+  const pass = (from: Socket, to: Socket, beginsWithLine: boolean): void => {
+    const frames = new FrameReader();
+    let isLine = beginsWithLine;
     from.on('data', (chunk: Buffer) => {
       const start = isLine ? chunk.indexOf(NEWLINE) + 1 : 0;
       isLine = false;
       isReached ||= frames.push(Buffer.from(chunk.subarray(start))).some(({ type }) => type === at);
-      if (isReached) reached();
+      if (isReached) reached(() => from.destroy());
       else to.write(chunk);
     });
     from.on('end', () => to.end());
@@ -35,8 +37,8 @@ export async function startHandOverProxy(options: HandOverProxyOptions): Promise
   const server = createServer((successor) => {
     server.close();
     const predecessor = connect(target);
-    pass(successor, predecessor, new FrameReader(), true);
-    pass(predecessor, successor, new FrameReader(), false);
+    pass(successor, predecessor, true);
+    pass(predecessor, successor, false);
   });
   await listenOn(server, { path });
 }
