@@ -22,7 +22,7 @@ const filled = (size: number, byte: number): Uint8Array => new Uint8Array(size).
 export const capability = (name: number): Uint8Array => filled(256, name);
 
 export class FakeLink implements GatewayLink {
-  readonly facts: GatewayFacts | undefined = undefined;
+  facts: GatewayFacts | undefined = undefined;
   available = true;
   /** Gives an outcome at once; without it (or where it gives none) pushes wait for `answer`. */
   rule: ((frame: Frame) => Outcome | undefined) | undefined;

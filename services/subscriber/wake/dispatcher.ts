@@ -133,12 +133,14 @@ export class Dispatcher {
     const { kind, servers, overflow, maybeMissed } = flight;
     const { urgent, slot } = PUSH_RULES[kind];
     const isNews = servers.length > 0 || overflow || maybeMissed;
+    // By the gateway's clock: by one that is slow the push would be over when it comes there, and never be stored.
+    const now = seconds(this.deps.clock) + (pager.lane.link.facts?.clockOffset ?? 0);
     return {
       id: this.deps.crypto.randomBytes(FRAME_ID_SIZE),
       kind: frameKind(kind, pager.route.profile),
       urgent,
       slot,
-      expiry: seconds(this.deps.clock) + lifeSeconds(kind, isNews),
+      expiry: now + lifeSeconds(kind, isNews),
       capability,
       nonce: content.nonce,
       payload: content.payload,

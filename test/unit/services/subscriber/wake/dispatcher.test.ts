@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import type { GatewayFacts } from '../../../../../services/subscriber/outbound/gateway-link.js';
 import { loadCrypto } from '../../../../../shared/crypto/load.js';
 import { seconds } from '../../../../../shared/run/clock.js';
 import { ACCEPTED, capability, later, UNAVAILABLE } from '../../../../support/fake-link.js';
@@ -21,6 +22,15 @@ test('the first signal goes at once, boxed for the phone, urgent and without a c
   assert.deepEqual([...frame.capability], [...capability(2)], 'the proven one');
   assert.ok(frame.expiry > seconds(rig.clock));
   assert.deepEqual(rig.opened(device, frame), [7]);
+});
+
+test('a push ends by the clock of the gateway, which lets Apple keep it until then', async () => {
+  const rig = wakeRig(crypto);
+  const device = await rig.active(1);
+  const clockOffset = 30 * 24 * 3600;
+  rig.link.facts = { clockOffset } as GatewayFacts;
+  rig.signal(device, 7);
+  assert.equal(rig.link.sent[0]!.frame.expiry, seconds(rig.clock) + clockOffset + 21 * 24 * 3600);
 });
 
 test('one push in flight: what arrives meanwhile rides in the next, when the last was accepted', async () => {
