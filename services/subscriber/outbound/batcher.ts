@@ -245,11 +245,15 @@ export class Batcher {
   }
 }
 
-/** A frame of other sizes would spoil the batch that it is in. */
-function isWellFormed({ id, capability, nonce, payload }: Frame): boolean {
+/** A frame of other sizes would spoil the batch that it is in, as would a time that a clock far ahead gave. */
+function isWellFormed({ id, slot, expiry, capability, nonce, payload }: Frame): boolean {
   const sized = id.length === FRAME_ID_SIZE && capability.length === CAPABILITY_SIZE;
-  return sized && nonce.length === NONCE_SIZE && payload.length === PAYLOAD_SIZE;
+  const whole = nonce.length === NONCE_SIZE && payload.length === PAYLOAD_SIZE;
+  return sized && whole && isUnsigned(slot, 0xff) && isUnsigned(expiry, 0xffff_ffff);
 }
+
+const isUnsigned = (value: number, most: number): boolean =>
+  Number.isInteger(value) && value >= 0 && value <= most;
 
 const malformed: Outcome = { kind: 'refused', reason: 'malformed', after: 0 };
 const unavailable: Outcome = { kind: 'unavailable', reason: 'provider-down', after: 0 };

@@ -171,7 +171,10 @@ describe('batcher', () => {
     for (const frame of frames(2)) void batcher.push(frame);
     await settle();
     assert.deepEqual(await batcher.push(makeFrame()), { kind: 'later', reason: 'load', after: 60 });
-    const short = makeFrame({ payload: new Uint8Array(3) });
-    assert.deepEqual(await batcher.push(short), { kind: 'refused', reason: 'malformed', after: 0 });
+    const bad = [{ payload: new Uint8Array(3) }, { expiry: 2 ** 32 }, { expiry: -1 }, { slot: 256 }];
+    for (const changes of bad) {
+      const outcome = await batcher.push(makeFrame(changes));
+      assert.deepEqual(outcome, { kind: 'refused', reason: 'malformed', after: 0 });
+    }
   });
 });
