@@ -38,7 +38,7 @@ export interface RedisGateOptions {
   readonly tickets: Tickets;
   /** Counts this gateway's share while Redis is not there. */
   readonly alone: FrameGate;
-  /** Devices that are remembered as seen today. */
+  /** Proven devices that are remembered as seen today. */
   readonly devices: number;
 }
 
@@ -57,7 +57,7 @@ interface Passing {
 export class RedisGate implements FrameGate {
   private readonly options: RedisGateOptions;
   private readonly seen: SeenToday;
-  /** Devices and kinds whose counts were taken over from yesterday. */
+  /** Proven devices and kinds whose counts were taken over from yesterday. */
   private readonly takenOver: SeenToday;
   private passing: Passing[] = [];
   private notes: Entry[] = [];
@@ -74,7 +74,7 @@ export class RedisGate implements FrameGate {
     this.takenOver = new SeenToday(options.devices * FRAME_KINDS.length);
   }
 
-  /** Devices seen today. */
+  /** Proven devices seen today. */
   get devices(): number {
     return this.seen.size;
   }
@@ -195,10 +195,12 @@ export class RedisGate implements FrameGate {
       return;
     }
     metrics.shared_limits_frames_total.inc({ judged: 'together' });
-    if (this.seen.add(keys.row, day) && asked.open.proven) asked.onNew();
+    // Nothing is remembered of strangers' devices: made-up tokens would leave no room for proven ones.
+    const { proven } = asked.open;
+    if (proven && this.seen.add(keys.row, day)) asked.onNew();
     if (text === '') {
       // Only then the script has written what it counted, with what yesterday left.
-      this.takenOver.add(keys.row + asked.kind, day);
+      if (proven) this.takenOver.add(keys.row + asked.kind, day);
       answer(this.granted(keys));
       return;
     }

@@ -67,6 +67,14 @@ describe('a gate that asks Redis', () => {
     assert.equal(at.client.runs.length, 3);
   });
 
+  test('made-up tokens leave room for proven devices', async () => {
+    for (let i = 0; i < 100; i++) await at.ask(someDevice({ proven: false }));
+    assert.equal(at.gate.devices, 0);
+    let seen = 0;
+    await pass(at.gate, someDevice(), 'check', { onNew: () => seen++ });
+    assert.deepEqual([seen, at.gate.devices], [1, 1]);
+  });
+
   test("hands yesterday's counts to the script", async () => {
     at.client.value = (key) => (key.includes('}f') ? null : '1800000123456');
     assert.ok(goes(await at.ask()));
