@@ -18,7 +18,6 @@ import { packageVersion } from '../../shared/run/version.js';
 import { createApnsEngine } from './apns/create.js';
 import type { ApnsEngine } from './apns/engine.js';
 import { apnsMetrics } from './apns/metrics.js';
-import { sweepMemory, sweptEngine } from './apns/residue.js';
 import { apnsEndpoints, apnsKeys } from './apns-keys.js';
 import { Apps } from './apps.js';
 import { EPOCHS_FOLDER } from './burn.js';
@@ -152,7 +151,7 @@ function assemble(
   const { crypto, clock, handles, counting } = base;
   const fingerprint = gatewayFingerprint(crypto, identity.publicKey);
   const apps = new Apps(crypto, config.apps);
-  const engine = givenEngine ?? sweptEngine(makeEngine(config, base), base.clock, sweepMemory);
+  const engine = givenEngine ?? makeEngine(config, base);
   const keys = openKeys(config, base);
   const limits = makeLimits(config, clock);
   const { subscribers } = limits;

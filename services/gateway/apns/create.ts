@@ -6,7 +6,7 @@ import { uniform } from '../../../shared/crypto/uniform.js';
 import type { Environment } from '../../../shared/relay/identity.js';
 import { DeviceDelays } from './delays.js';
 import type { ApnsEngine, ApnsPush, ApnsResult, ApnsTarget } from './engine.js';
-import { http2Dial } from './http2-connection.js';
+import { http2Dial } from './http2/dial.js';
 import { Meter } from './meter.js';
 import { APNS_LIMITS, type ApnsEngineOptions, type ApnsKey, type ApnsLimits } from './options.js';
 import { Pool } from './pool.js';

@@ -82,6 +82,6 @@ export interface ApnsEngineOptions {
   readonly log: Log;
   readonly metrics: MetricHandles<typeof apnsMetrics>;
   readonly limits?: Partial<ApnsLimits>;
-  /** How connections are made; node:http2 unless given. */
+  /** How connections are made; over TLS unless given. */
   readonly dial?: (endpoint: ApnsEndpoint, random: () => number) => Dial;
 }

@@ -7,7 +7,7 @@ import { uniform } from '../../../shared/crypto/uniform.js';
 import type { Environment } from '../../../shared/relay/identity.js';
 import type { Clock } from '../../../shared/run/clock.js';
 import type { Finding } from '../../../shared/run/doctor.js';
-import { http2Dial } from '../apns/http2-connection.js';
+import { http2Dial } from '../apns/http2/dial.js';
 import type { ApnsEndpoint } from '../apns/options.js';
 import { readSigningKey } from '../apns/signing-key.js';
 import { apnsEndpoints } from '../apns-keys.js';

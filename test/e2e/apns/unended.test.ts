@@ -4,7 +4,7 @@ import { once } from 'node:events';
 import { createSecureServer, type ServerHttp2Session } from 'node:http2';
 import type { AddressInfo } from 'node:net';
 import { test } from 'node:test';
-import { http2Dial } from '../../../services/gateway/apns/http2-connection.js';
+import { http2Dial } from '../../../services/gateway/apns/http2/dial.js';
 import { createServerCertificate, toPem } from '../../../shared/crypto/x509.js';
 import { push } from '../../support/apns/setup.js';
 
