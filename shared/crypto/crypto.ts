@@ -29,6 +29,8 @@ export interface Crypto {
   /** NaCl crypto_secretbox: XSalsa20-Poly1305, key 32, nonce 24 → tag[16] ‖ ciphertext. */
   secretboxSeal(key: Bytes, nonce: Bytes, message: Bytes): Uint8Array;
   secretboxOpen(key: Bytes, nonce: Bytes, box: Bytes): Uint8Array | undefined;
+  /** NaCl crypto_box: `secretboxSeal` under HSalsa20(X25519 secret, 0¹⁶), in one call. Throws as `x25519` does. */
+  boxSeal(privateKey: Bytes, publicKey: Bytes, nonce: Bytes, message: Bytes): Uint8Array;
   /** The second half of a secretbox: Salsa20-Poly1305 under an HSalsa20 output, nonce 8 → tag ‖ ciphertext. */
   salsa20Poly1305Seal(key: Bytes, nonce: Bytes, message: Bytes): Uint8Array;
 

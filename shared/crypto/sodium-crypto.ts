@@ -25,6 +25,8 @@ function need(bytes: Bytes, length: number): void {
   if (bytes.length !== length) throw new CryptoError('a key or nonce has the wrong length');
 }
 
+const smallOrder = (): CryptoError => new CryptoError('X25519 with a public key of small order');
+
 export function createCrypto(backend: Crypto['backend'], sodium: Sodium): Crypto {
   const random = new RandomPool();
   return {
@@ -66,7 +68,7 @@ function x25519Functions(sodium: Sodium, random: RandomPool): X25519Functions {
     try {
       sodium.crypto_scalarmult(shared, privateKey, publicKey); // libsodium refuses an all-zero result
     } catch {
-      throw new CryptoError('X25519 with a public key of small order');
+      throw smallOrder();
     }
     return shared;
   };
@@ -77,7 +79,10 @@ function x25519Functions(sodium: Sodium, random: RandomPool): X25519Functions {
   return { x25519KeyPair, x25519PublicKey, x25519 };
 }
 
-type BoxFunctions = Pick<Crypto, 'hsalsa20' | 'secretboxSeal' | 'secretboxOpen' | 'salsa20Poly1305Seal'>;
+type BoxFunctions = Pick<
+  Crypto,
+  'hsalsa20' | 'secretboxSeal' | 'secretboxOpen' | 'boxSeal' | 'salsa20Poly1305Seal'
+>;
 
 function boxFunctions(sodium: Sodium): BoxFunctions {
   return {
@@ -99,6 +104,18 @@ function boxFunctions(sodium: Sodium): BoxFunctions {
       if (box.length < TAG) return undefined;
       const message = secretBytes(box.length - TAG);
       return sodium.crypto_secretbox_open_easy(message, box, nonce, key) ? message : undefined;
+    },
+    boxSeal: (privateKey, publicKey, nonce, message) => {
+      need(privateKey, KEY);
+      need(publicKey, KEY);
+      need(nonce, XSALSA20_NONCE);
+      const box = unfilledBytes(TAG + message.length);
+      try {
+        sodium.crypto_box_easy(box, message, nonce, publicKey, privateKey);
+      } catch {
+        throw smallOrder();
+      }
+      return box;
     },
     salsa20Poly1305Seal: (key, nonce, message) => {
       need(key, KEY);

@@ -16,6 +16,8 @@ export interface Sodium {
   crypto_scalarmult(q: Out, privateKey: Bytes, publicKey: Bytes): void;
   crypto_scalarmult_base(q: Out, privateKey: Bytes): void;
 
+  /** Throws where the shared secret is all zero. */
+  crypto_box_easy(c: Out, m: Bytes, nonce: Bytes, publicKey: Bytes, privateKey: Bytes): void;
   crypto_secretbox_easy(c: Out, m: Bytes, nonce: Bytes, key: Bytes): void;
   crypto_secretbox_open_easy(m: Out, c: Bytes, nonce: Bytes, key: Bytes): boolean;
   /** May work in place (`c` === `m`). */

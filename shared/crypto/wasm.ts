@@ -75,7 +75,7 @@ class Arena {
   }
 }
 
-/** An operation that only fails on a bug, or for `crypto_scalarmult` on a bad key. */
+/** An operation that only fails on a bug, or where it has an X25519 in it on a bad key. */
 function must(done: boolean): void {
   if (!done) throw new Error('libsodium refused');
 }
@@ -101,6 +101,12 @@ function wasmSodium(lib: WasmModule): Sodium {
   return {
     crypto_scalarmult: (q, n, p) => must(arena.call([q], [n, p], lib._crypto_scalarmult)),
     crypto_scalarmult_base: (q, n) => must(arena.call([q], [n], lib._crypto_scalarmult_base)),
+    crypto_box_easy: (c, m, n, pk, sk) =>
+      must(
+        arena.call([c], [m, n, pk, sk], (c, mAt, n, pk, sk) =>
+          lib._crypto_box_easy(c!, mAt!, m.length, 0, n!, pk!, sk!),
+        ),
+      ),
     crypto_secretbox_easy: (c, m, n, k) =>
       must(
         arena.call([c], [m, n, k], (c, mAt, n, k) =>

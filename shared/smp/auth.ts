@@ -2,7 +2,7 @@
  * Who may say what: signatures and authenticators of commands (guide F), made and checked, and the second signature
  * of service sessions. A check takes the same work whether or not the key is known, so that time tells nothing.
  */
-import { cbDecryptNoPad, cbEncryptNoPad } from '../crypto/box.js';
+import { cbDecryptNoPad } from '../crypto/box.js';
 import type { Crypto } from '../crypto/crypto.js';
 import { signWith, verifyWith } from '../crypto/signatures.js';
 import { type Bytes, concat, fromHex, wipe } from '../encoding/bytes.js';
@@ -39,10 +39,8 @@ export function authorize(
   const { algorithm, raw } = key;
   if (algorithm === 'x25519') {
     if (session.sessionServerKey === undefined) throw new RangeError('no authenticators in this session');
-    const secret = crypto.x25519(raw, session.sessionServerKey);
-    const box = cbEncryptNoPad(crypto, secret, nonceOf(session.corrId), crypto.sha512(authorized));
-    wipe(secret);
-    return box;
+    // The same box as `cbEncryptNoPad` makes of the X25519 secret (guide D).
+    return crypto.boxSeal(raw, session.sessionServerKey, nonceOf(session.corrId), crypto.sha512(authorized));
   }
   if (algorithm === 'ed25519' && raw.length === EXPANDED_ED25519_SIZE)
     return crypto.ed25519Sign(raw, authorized);

@@ -132,6 +132,14 @@ function boxTests(crypto: Crypto): void {
     }
   });
 
+  test('crypto_box: the same box from the keys of both, none with a key of small order', () => {
+    const [privateKey, publicKey] = [hex(X25519[2][0]), hex(X25519[2][1])];
+    assert.deepEqual(crypto.boxSeal(privateKey, publicKey, nonce, message), box);
+    for (const point of SMALL_ORDER) {
+      assert.throws(() => crypto.boxSeal(privateKey, hex(point), nonce, message), CryptoError, point);
+    }
+  });
+
   test('Salsa20-Poly1305 under the second key is the same box (relay.md §5)', () => {
     assert.deepEqual(crypto.salsa20Poly1305Seal(secondKey, nonce.subarray(16), message), box);
   });
@@ -143,6 +151,8 @@ function boxTests(crypto: Crypto): void {
       assert.throws(() => crypto.secretboxOpen(key, nonce, box), CryptoError);
       assert.throws(() => crypto.salsa20Poly1305Seal(key, nonce.subarray(16), message), CryptoError);
       assert.throws(() => crypto.hsalsa20(key, nonce.subarray(0, 16)), CryptoError);
+      assert.throws(() => crypto.boxSeal(key, firstKey, nonce, message), CryptoError);
+      assert.throws(() => crypto.boxSeal(firstKey, key, nonce, message), CryptoError);
       assert.throws(() => crypto.x25519(key, firstKey), CryptoError);
       assert.throws(() => crypto.x25519(firstKey, key), CryptoError);
       assert.throws(() => crypto.x25519PublicKey(key), CryptoError);
@@ -153,6 +163,7 @@ function boxTests(crypto: Crypto): void {
       assert.throws(() => crypto.xchacha20Poly1305Open(key, nonce, NONE, box), CryptoError);
     }
     assert.throws(() => crypto.secretboxSeal(firstKey, nonce.subarray(1), message), CryptoError);
+    assert.throws(() => crypto.boxSeal(firstKey, secondKey, nonce.subarray(1), message), CryptoError);
     assert.throws(() => crypto.chacha20Poly1305Seal(firstKey, nonce, NONE, message), CryptoError);
   });
 }
@@ -293,6 +304,7 @@ function memoryTests(crypto: Crypto): void {
       x25519: crypto.x25519(key, crypto.x25519PublicKey(key)),
       hsalsa20: crypto.hsalsa20(key, key.subarray(16)),
       secretboxSeal: crypto.secretboxSeal(key, counting(0, 24), SUNSCREEN),
+      boxSeal: crypto.boxSeal(key, crypto.x25519PublicKey(key), counting(0, 24), SUNSCREEN),
       salsa20Poly1305Seal: crypto.salsa20Poly1305Seal(key, counting(0, 8), SUNSCREEN),
       chacha20Poly1305Seal: crypto.chacha20Poly1305Seal(key, counting(0, 12), NONE, SUNSCREEN),
       hkdfSha256: crypto.hkdfSha256(NONE, key, NONE, 32),

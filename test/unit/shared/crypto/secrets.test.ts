@@ -19,6 +19,7 @@ test('the WebAssembly heap holds no key and no message after a call', () => {
     shared: wasm.x25519(key, wasm.x25519PublicKey(counting(1, 32))),
   };
   wasm.ed25519Sign(pair.privateKey, message);
+  wasm.boxSeal(key, wasm.x25519PublicKey(counting(1, 32)), nonce, message);
   wasm.salsa20Poly1305Seal(secrets.derived, nonce.subarray(16), message);
   wasm.chacha20Poly1305Open(key, nonce.subarray(12), nonce, box);
   wasm.xchacha20Poly1305Seal(key, nonce, nonce, message);
