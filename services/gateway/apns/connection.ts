@@ -1,6 +1,6 @@
 /**
  * One HTTP/2 connection to APNs as the pool sees it. The pool decides what goes where and what an answer means;
- * behind this interface there is only framing. An engine with its own framing replaces the other side.
+ * behind this interface there is only framing.
  */
 import type { ApnsPush } from './engine.js';
 
@@ -36,7 +36,7 @@ export interface ConnectionListener {
   settings(): void;
   /** GOAWAY: takes nothing more, streams under way may still be answered. `reason` is Apple's text. */
   goaway(reason: string | undefined): void;
-  /** Once, after every exchange was answered. `code` is a word of Node's or OpenSSL's. */
+  /** Once, after every exchange was answered. `code` is a word of Node's, OpenSSL's or HTTP/2's. */
   closed(code: string | undefined): void;
 }
 

@@ -1,6 +1,6 @@
 /**
- * The right edge: what the gateway asks of an APNs engine. Behind it stands node:http2 today; an engine with its
- * own framing can take its place without anything else moving.
+ * The right edge: what the gateway asks of an APNs engine. Behind it stand pools of connections with an HTTP/2 of
+ * their own (`http2/`).
  */
 import type { Environment } from '../../../shared/relay/identity.js';
 
