@@ -7,7 +7,7 @@ import { afterEach, test } from 'node:test';
 import { subscriberConfigSchema } from '../../../../services/subscriber/config.js';
 import { makeSubscriber, SUBSCRIBER_FILE } from '../../../../services/subscriber/init.js';
 import { loadServiceIdentity } from '../../../../services/subscriber/sources/smp/service-identity.js';
-import { toBase64url } from '../../../../shared/encoding/base64url.js';
+import { toBase64urlBare } from '../../../../shared/encoding/base64url.js';
 import { formatGatewayAddress } from '../../../../shared/relay/identity.js';
 import { ConfigError, loadConfig } from '../../../../shared/run/config.js';
 import { native as crypto } from '../../../support/crypto.js';
@@ -21,7 +21,7 @@ afterEach(() => {
 function folder(host = 'g.example'): { file: string } {
   const dir = mkdtempSync(join(tmpdir(), 'subscriber-'));
   folders.push(dir);
-  const fingerprint = toBase64url(new Uint8Array(32).fill(7));
+  const fingerprint = toBase64urlBare(new Uint8Array(32).fill(7));
   const gateway = formatGatewayAddress({ fingerprint, host, port: 443 });
   makeSubscriber({ dir, gateway, host: 'localhost', port: 443, topic: 'app' });
   return { file: join(dir, SUBSCRIBER_FILE) };
