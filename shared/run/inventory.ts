@@ -21,8 +21,8 @@ export interface Holding {
 }
 
 /** Throws `RangeError` for a gauge that does not exist. */
-export function takeInventory(metrics: Metrics, kinds: readonly HoldingKind[]): Holding[] {
-  const gauges = metrics.gauges();
+export async function takeInventory(metrics: Metrics, kinds: readonly HoldingKind[]): Promise<Holding[]> {
+  const gauges = await metrics.gauges();
   return kinds.map(({ what, gauge, until }) => {
     const count = typeof gauge === 'number' ? gauge : gauges.get(gauge);
     if (count === undefined) throw new RangeError(`no gauge ${gauge}`);
@@ -35,5 +35,5 @@ export const inventoryCommand =
   (metrics: Metrics, kinds: readonly HoldingKind[], measure: () => void = () => {}): ControlCommand =>
   async (_request, say) => {
     measure();
-    for (const holding of takeInventory(metrics, kinds)) say(holding);
+    for (const holding of await takeInventory(metrics, kinds)) say(holding);
   };

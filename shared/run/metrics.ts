@@ -2,9 +2,10 @@
  * Metrics from typed tables. Each part exports one table (name → kind, help, labels with all their values), so a
  * misspelt name or an open-ended label does not compile, and the documentation can be printed from the tables.
  */
-import { type Family, familyOf, type Sample } from './metric-families.js';
+import { Counter, Gauge, Histogram, Registry } from 'prom-client';
+import { Counts, type Words } from './counts.js';
 
-export type { Sample };
+const NO_LABELS: Words = {};
 
 export type Labels = Readonly<Record<string, readonly string[]>>;
 
@@ -49,60 +50,99 @@ export type MetricHandles<T extends MetricTable> = {
       : HistogramHandle<T[N]>;
 };
 
+/** One value at one moment, as the text format has it: a histogram is many of them, with the label `le`. */
+export interface Sample {
+  /** Without the prefix; with `_bucket`, `_sum`, `_count` where it is a histogram's. */
+  readonly name: string;
+  readonly labels: Readonly<Partial<Record<string, string | number>>>;
+  readonly value: number;
+}
+
 /** One process's metrics, all under one prefix (`porchlight_gateway_`). */
 export class Metrics {
-  /** By the name without the prefix. */
-  private readonly families = new Map<string, Family>();
+  private readonly registry = new Registry();
   private readonly prefix: string;
 
   constructor(prefix: string) {
     this.prefix = prefix;
   }
 
-  /** Registers a part's table and returns a handle for each name. Throws where a name is taken. */
+  /** Registers a part's table and returns a handle for each name. */
   add<const T extends MetricTable>(table: T): MetricHandles<T> {
     const handles: Record<string, unknown> = {};
-    for (const [name, spec] of Object.entries(table)) {
-      if (this.families.has(name)) throw new RangeError(`two metrics ${name}`);
-      const family = familyOf(name, spec);
-      this.families.set(name, family);
-      handles[name] = family.handle;
-    }
+    for (const [name, spec] of Object.entries(table)) handles[name] = this.handle(name, spec);
     return handles as MetricHandles<T>;
   }
 
   /** The Prometheus text format. */
-  text(): string {
-    const { prefix } = this;
-    return [...this.families.values()].map((family) => familyText(family, prefix)).join('\n');
+  text(): Promise<string> {
+    return this.registry.metrics();
   }
 
   /** Every value of every metric. */
-  samples(): Sample[] {
-    return [...this.families.values()].flatMap((family) => [...family.samples()]);
+  async samples(): Promise<Sample[]> {
+    const families = await this.registry.getMetricsAsJSON();
+    return families.flatMap(({ name, values }) =>
+      values.map((sample) => {
+        const full =
+          'metricName' in sample && typeof sample.metricName === 'string' ? sample.metricName : name;
+        return { name: full.slice(this.prefix.length), labels: sample.labels, value: Number(sample.value) };
+      }),
+    );
   }
 
   /** Every gauge's value, summed over its labels, by its name without the prefix. */
-  gauges(): Map<string, number> {
+  async gauges(): Promise<Map<string, number>> {
     const sums = new Map<string, number>();
-    for (const [name, { spec, samples }] of this.families) {
-      if (spec.kind !== 'gauge') continue;
-      let sum = 0;
-      for (const { value } of samples()) sum += value;
-      sums.set(name, sum);
+    for (const { name, type, values } of await this.registry.getMetricsAsJSON()) {
+      // Node's types leave the enum's values out of reach of a comparison with a word.
+      if (String(type) !== 'gauge') continue;
+      const sum = values.reduce((total, { value }) => total + Number(value), 0);
+      sums.set(name.slice(this.prefix.length), sum);
     }
     return sums;
   }
+
+  private handle(name: string, spec: MetricSpec): unknown {
+    const config = {
+      name: this.prefix + name,
+      help: spec.help,
+      labelNames: Object.keys(spec.labels ?? {}),
+      registers: [this.registry],
+    };
+    if (spec.kind === 'histogram')
+      return histogramHandle(new Histogram({ ...config, buckets: [...(spec.buckets ?? [])] }), spec);
+    const counts = new Counts(spec.labels);
+    if (spec.kind === 'counter') {
+      const counter = new Counter({
+        ...config,
+        collect() {
+          counter.reset();
+          for (const [labels, value] of counts.entries()) counter.inc(labels, value);
+        },
+      });
+      return {
+        inc: spec.labels
+          ? (labels: Words, by = 1) => counts.add(labels, by)
+          : (by = 1) => counts.add(NO_LABELS, by),
+      };
+    }
+    const gauge = new Gauge({
+      ...config,
+      collect() {
+        for (const [labels, value] of counts.entries()) gauge.set(labels, value);
+      },
+    });
+    return {
+      set: spec.labels
+        ? (labels: Words, value: number) => counts.set(labels, value)
+        : (value: number) => counts.set(NO_LABELS, value),
+    };
+  }
 }
 
-/** A metric in the text format (https://prometheus.io/docs/instrumenting/exposition_formats/). */
-function familyText({ name, spec, samples }: Family, prefix: string): string {
-  const help = spec.help.replaceAll('\\', '\\\\').replaceAll('\n', '\\n');
-  let text = `# HELP ${prefix}${name} ${help}\n# TYPE ${prefix}${name} ${spec.kind}\n`;
-  for (const { name, labels, value } of samples()) {
-    // Values of labels are words of ours: nothing in them needs an escape.
-    const pairs = Object.entries(labels).map(([label, of]) => `${label}="${of}"`);
-    text += `${prefix}${name}${pairs.length > 0 ? `{${pairs.join(',')}}` : ''} ${value}\n`;
-  }
-  return text;
-}
+const histogramHandle = (histogram: Histogram, { labels }: MetricSpec) => ({
+  observe: labels
+    ? (words: Words, value: number) => histogram.observe(words, value)
+    : (value: number) => histogram.observe(value),
+});

@@ -1,25 +1,13 @@
 /**
  * The second listener of a service: `/healthz` (the process runs), `/readyz` (it can do its work), `/metrics`, and the
- * status pages. Answers GET and HEAD from memory; what else a request brings is not looked at.
+ * status pages.
  * Loopback by default: what it tells is for the operator.
  */
-import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { AddressInfo, Server } from 'node:net';
+import { createAdaptorServer } from '@hono/node-server';
+import { Hono } from 'hono';
 import { type ListenAddress, listenOn } from './listen.js';
 import type { Metrics } from './metrics.js';
-
-/** What a route answers. */
-export interface Answer {
-  /** 200 unless given. */
-  readonly status?: number;
-  /** Plain text unless given. */
-  readonly type?: string;
-  readonly headers?: Readonly<Record<string, string>>;
-  readonly text: string;
-}
-
-/** By path; each is given the query. */
-export type Routes = Readonly<Record<string, (query: URLSearchParams) => Answer>>;
 
 export interface ObserveOptions {
   readonly listen: ListenAddress;
@@ -31,7 +19,7 @@ export interface ObserveOptions {
   /** Brings gauges up to date before they are read. */
   readonly measure?: () => void;
   /** Routes of the status pages. */
-  readonly pages?: Routes;
+  readonly pages?: Hono;
 }
 
 export interface ObserveListener {
@@ -41,12 +29,20 @@ export interface ObserveListener {
   close(): Promise<void>;
 }
 
-const NOT_FOUND: Answer = { status: 404, text: 'not found\n' };
-const FAILED: Answer = { status: 500, text: 'error\n' };
-
 export async function startObserving(options: ObserveOptions): Promise<ObserveListener> {
-  const routes = routesOf(options);
-  const server = createServer((request, response) => send(request, response, answerOf(routes, request)));
+  const app = new Hono();
+  app.get('/healthz', (c) => c.text('ok\n'));
+  app.get('/readyz', (c) => {
+    const reason = options.notReady();
+    return reason === undefined ? c.text('ready\n') : c.text(`${reason}\n`, 503);
+  });
+  app.get('/metrics', async (c) => {
+    options.measure?.();
+    return c.text(await options.metrics.text());
+  });
+  if (options.pages !== undefined) app.route('/', options.pages);
+  app.onError((_, c) => c.text('error\n', 500));
+  const server = createAdaptorServer({ fetch: app.fetch });
   const { fd, listen } = options;
   await listenOn(server, fd === undefined ? listen : { fd });
   return {
@@ -55,42 +51,7 @@ export async function startObserving(options: ObserveOptions): Promise<ObserveLi
     close: () =>
       new Promise((resolve) => {
         server.close(() => resolve());
-        server.closeAllConnections();
+        if ('closeAllConnections' in server) server.closeAllConnections();
       }),
   };
-}
-
-const routesOf = ({ notReady, measure, metrics, pages }: ObserveOptions): Routes => ({
-  '/healthz': () => ({ text: 'ok\n' }),
-  '/readyz': () => {
-    const reason = notReady();
-    return reason === undefined ? { text: 'ready\n' } : { status: 503, text: `${reason}\n` };
-  },
-  '/metrics': () => {
-    measure?.();
-    return { text: metrics.text() };
-  },
-  ...pages,
-});
-
-function answerOf(routes: Routes, { method, url = '' }: IncomingMessage): Answer {
-  const [path = '', query] = url.split('?', 2);
-  const isKnown = (method === 'GET' || method === 'HEAD') && Object.hasOwn(routes, path);
-  try {
-    return isKnown ? routes[path]!(new URLSearchParams(query)) : NOT_FOUND;
-  } catch {
-    return FAILED;
-  }
-}
-
-/** To HEAD node sends no body. */
-function send(request: IncomingMessage, response: ServerResponse, answer: Answer): void {
-  const { status = 200, type = 'text/plain; charset=UTF-8', headers, text } = answer;
-  response.writeHead(status, {
-    'content-type': type,
-    'content-length': Buffer.byteLength(text),
-    ...headers,
-  });
-  response.end(text);
-  request.resume();
 }

@@ -329,7 +329,7 @@ describe('a statement that is not accepted', () => {
   ) => {
     const { link, metrics } = linkTo(gateway, changes);
     const line = `test_link_statements_total{result="${reason}"} `;
-    await waitFor(async () => metrics.text().includes(line));
+    await waitFor(async () => (await metrics.text()).includes(line));
     assert.equal(link.facts, undefined);
     assert.equal(link.available, false);
     assert.deepEqual(gateway.seen, []);
@@ -363,7 +363,7 @@ describe('a statement that is not accepted', () => {
     const old = await gatewayWith({ port, identity: gateway.identity, statement });
     assert.equal((await link.push(makeFrame())).kind, 'unavailable');
     await waitFor(async () =>
-      metrics.text().includes('test_link_statements_total{result="older-than-seen"} '),
+      (await metrics.text()).includes('test_link_statements_total{result="older-than-seen"} '),
     );
     assert.equal(link.available, false);
     assert.deepEqual(old.seen, []);

@@ -29,7 +29,7 @@ async function registered(
 }
 
 const metric = async (server: TestNtfServer, line: string): Promise<boolean> =>
-  server.metrics.text().includes(line);
+  (await server.metrics.text()).includes(line);
 
 describe('NTF server', () => {
   let server: TestNtfServer;

@@ -75,7 +75,7 @@ test('a server of a cluster dies: all devices are counted alone, and together wh
   const redis = { urls: servers.map(({ url }) => url), timeout_ms: 300 };
   const counting = await startCounting({ state: state.path, redis });
   t.after(() => counting.close());
-  const isShared = async () => /^test_shared_limits_state 1$/m.test(counting.metrics.text());
+  const isShared = async () => /^test_shared_limits_state 1$/m.test(await counting.metrics.text());
   await eventually('shared', isShared);
   await servers[1]!.kill();
   await eventually('alone', async () => {

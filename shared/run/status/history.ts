@@ -19,7 +19,7 @@ const FRESH_MS = 1_000;
 
 export interface HistoryOptions {
   readonly clock: Clock;
-  readonly read: () => readonly Sample[];
+  readonly read: () => Promise<readonly Sample[]>;
 }
 
 /** What a page is made from. */
@@ -38,8 +38,8 @@ export class History {
   private readonly index = new SeriesIndex();
   private readonly fine = new Ring<Moment>(FINE_MOMENTS);
   private readonly hourly = new Ring<Moment>(HOURLY_MOMENTS);
-  private readonly start: Moment;
-  private latest: Moment;
+  private readonly start: Promise<Moment>;
+  private latest: Promise<Moment>;
   private latestAt: number;
   private hours = 0;
   private timer: Timer | undefined;
@@ -51,22 +51,25 @@ export class History {
     this.latestAt = options.clock.monotonic();
     this.start = this.take();
     this.latest = this.start;
-    this.fine.push(this.start);
-    this.hourly.push(this.start);
-    this.next();
+    void this.start.then((first) => {
+      this.fine.push(first);
+      this.hourly.push(first);
+      this.next();
+    });
   }
 
   /** As of a second ago at most. */
-  past(): Past {
+  async past(): Promise<Past> {
     const now = this.options.clock.monotonic();
     if (now - this.latestAt >= FRESH_MS) {
       this.latestAt = now;
       this.latest = this.take();
     }
+    const [start, latest] = await Promise.all([this.start, this.latest]);
     return {
       index: this.index,
-      start: this.start,
-      now: this.latest,
+      start,
+      now: latest,
       fine: this.fine.all(),
       hourly: this.hourly.all(),
     };
@@ -77,25 +80,25 @@ export class History {
     this.timer?.cancel();
   }
 
-  private take(): Moment {
+  private async take(): Promise<Moment> {
     const { clock, read } = this.options;
     const [at, wall] = [Math.round(clock.monotonic()), clock.now()];
-    return this.index.record(read(), at, wall);
+    return this.index.record(await read(), at, wall);
   }
 
   private next(): void {
     if (this.closed) return;
-    this.timer = this.options.clock.after(SAMPLE_MS, () => this.sample());
+    this.timer = this.options.clock.after(SAMPLE_MS, () => void this.sample());
   }
 
-  private sample(): void {
-    const moment = this.take();
+  private async sample(): Promise<void> {
+    const moment = await this.take();
     this.fine.push(moment);
-    const sinceStart = moment.at - this.start.at;
-    const hours = Math.floor(sinceStart / HOUR_MS);
+    const { at } = await this.start;
+    const hours = Math.floor((moment.at - at) / HOUR_MS);
     // Dated to the hour itself, which was at most a sample's time ago (or longer, on a machine that slept).
     if (hours > this.hours) {
-      const since = sinceStart - hours * HOUR_MS;
+      const since = moment.at - at - hours * HOUR_MS;
       this.hourly.push({ ...moment, at: moment.at - since, wall: moment.wall - since });
     }
     this.hours = hours;

@@ -3,9 +3,9 @@
  * `/public.json` for anybody. They answer from memory, fetch nothing and set nothing.
  */
 import { createHash } from 'node:crypto';
+import { type Context, Hono } from 'hono';
 import type { Clock } from '../clock.js';
 import type { Metrics, MetricTable } from '../metrics.js';
-import type { Routes } from '../observe.js';
 import { residentBytes } from '../process-metrics.js';
 import type { StatusDescription } from './description.js';
 import { History } from './history.js';
@@ -26,13 +26,11 @@ export interface StatusOptions<T extends MetricTable> {
 }
 
 export interface StatusPages {
-  readonly routes: Routes;
+  readonly routes: Hono;
   close(): void;
 }
 
 const REFRESH_SECONDS = 30;
-const HTML = 'text/html; charset=UTF-8';
-const JSON_TYPE = 'application/json';
 
 const HEADERS: Readonly<Record<string, string>> = {
   'content-security-policy': [
@@ -57,21 +55,21 @@ export function openStatusPages<T extends MetricTable>(options: StatusOptions<T>
     return metrics.samples();
   };
   const history = new History({ clock, read });
-  const pagesAt = (path: string, statusOf: typeof operatorStatus): Routes => {
-    const status = (): Status =>
-      statusOf(options.description as StatusDescription, factsOf(options), history.past());
-    return {
-      [path]: (query) => ({ type: HTML, headers: HEADERS, text: statusPage(status(), refreshOf(query)) }),
-      [`${path}.json`]: () => ({ type: JSON_TYPE, headers: HEADERS, text: JSON.stringify(status()) }),
-    };
+  const routes = new Hono();
+  const serve = (path: string, statusOf: typeof operatorStatus): void => {
+    const status = async (): Promise<Status> =>
+      statusOf(options.description as StatusDescription, factsOf(options), await history.past());
+    routes.get(path, async (c) => c.html(statusPage(await status(), refreshOf(c)), 200, { ...HEADERS }));
+    routes.get(`${path}.json`, async (c) => c.json(await status(), 200, { ...HEADERS }));
   };
-  const routes = { ...pagesAt('/status', operatorStatus), ...pagesAt('/public', publicStatus) };
+  serve('/status', operatorStatus);
+  serve('/public', publicStatus);
   return { routes, close: () => history.close() };
 }
 
 /** Who wants the page to load itself again asks for it: it would take the place from readers who are slow. */
-const refreshOf = (query: URLSearchParams) =>
-  query.has('refresh') ? { refreshSeconds: REFRESH_SECONDS } : {};
+const refreshOf = (c: Context) =>
+  c.req.query('refresh') === undefined ? {} : { refreshSeconds: REFRESH_SECONDS };
 
 function factsOf<T extends MetricTable>({ version, crypto, notReady }: StatusOptions<T>): ProcessFacts {
   return { version, crypto, residentBytes: residentBytes(), notReady: notReady() };

@@ -60,7 +60,7 @@ export async function startWorld(options: WorldOptions = {}): Promise<World> {
 
 export interface TestEngine extends ApnsEngine {
   /** Metrics in the Prometheus format. */
-  metrics(): string;
+  metrics(): Promise<string>;
 }
 
 /** An engine for that simulator, with delays fit for tests. */

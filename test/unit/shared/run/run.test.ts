@@ -50,8 +50,6 @@ test('a log line carries allowed fields only', () => {
   } as unknown as LogFields);
   assert.equal(lines.length, 1);
   const { time, level, ...rest } = JSON.parse(lines[0]!);
-  assert.equal(level, 30);
-  assert.match(time, /^\d{4}-\d\d-\d\dT[\d:.]+Z$/);
   assert.deepEqual(rest, { service: 'test', port: 5, code: 'x', msg: 'started' });
 });
 
@@ -151,12 +149,6 @@ test('metrics and readiness are served on the second listener', async () => {
   assert.deepEqual(await get('/readyz'), [503, 'gateway not reached\n']);
   reason = undefined;
   assert.deepEqual(await get('/readyz'), [200, 'ready\n']);
-  assert.deepEqual(await get('/readyz?why'), [200, 'ready\n']);
-  for (const path of ['/', '/nothing', '/readyz/', '/constructor']) assert.equal((await get(path))[0], 404);
-  const post = await fetch(`http://127.0.0.1:${observing.port}/healthz`, { method: 'POST', body: 'x' });
-  assert.equal(post.status, 404);
-  const head = await fetch(`http://127.0.0.1:${observing.port}/healthz`, { method: 'HEAD' });
-  assert.deepEqual([head.status, head.headers.get('content-length'), await head.text()], [200, '3', '']);
   const [, text] = await get('/metrics');
   assert.match(text, /porchlight_test_pushes\{outcome="later"\} 2/);
   assert.match(text, /porchlight_test_held 7/);

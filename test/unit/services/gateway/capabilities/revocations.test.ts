@@ -64,7 +64,7 @@ async function startWithoutFolder(): Promise<void> {
 
 const entries = async (): Promise<number | undefined> => {
   gateway.revocations.measure();
-  return gateway.metrics.gauges().get('revocations');
+  return (await gateway.metrics.gauges()).get('revocations');
 };
 
 const bytes = (answer: Uint8Array | string): Uint8Array => {
