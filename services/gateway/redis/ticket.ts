@@ -2,6 +2,7 @@
 import type { Crypto } from '../../../shared/crypto/crypto.js';
 import { toBase64url } from '../../../shared/encoding/base64url.js';
 import { type Bytes, wipe } from '../../../shared/encoding/bytes.js';
+import type { FrameKind } from '../../../shared/relay/batch.js';
 import { APP_TAG_SIZE, environmentCode } from '../../../shared/relay/identity.js';
 import { MAX_TOKEN_SIZE } from '../../../shared/relay/sealed-token.js';
 import {
@@ -20,14 +21,41 @@ const OWN_HASH = 9;
 const ID_HASH = 12;
 const SEPARATE = Uint8Array.of(0);
 
-/** Buckets of one table, and what a refusal by them says. */
+/** Buckets of one table. */
 interface Group {
   readonly name: string;
   readonly buckets: readonly Bucket[];
-  readonly reason: 'budget' | 'device';
-  /** Seconds, whatever the bucket; 0 = as long as it takes. */
-  readonly fixed: number;
+  /** Of each bucket, as the script reads it. */
+  readonly limits: readonly string[];
 }
+
+/**
+ * @param reason what a refusal by these buckets says
+ * @param seconds how long it says to wait, whatever the bucket; 0 = as long as it takes
+ */
+const group = (
+  name: string,
+  buckets: readonly Bucket[],
+  reason: 'budget' | 'device',
+  seconds: number,
+): Group => ({
+  name,
+  buckets,
+  limits: buckets.map(({ limit }) => `${limit.periodMs} ${limit.burst} ${reason} ${seconds}`),
+});
+
+const provenGroups = (kind: FrameKind): readonly Group[] => [
+  group('o', OWN_BUCKETS[kind], 'budget', 0),
+  group('d', DEVICE_BUCKETS[kind], 'device', DEVICE_CAP_SECONDS[kind]),
+];
+const PROVEN: Readonly<Record<FrameKind, readonly Group[]>> = {
+  verification: provenGroups('verification'),
+  message: provenGroups('message'),
+  check: provenGroups('check'),
+  alert: provenGroups('alert'),
+};
+const STRANGERS: readonly Group[] = [group('s', STRANGER_BUCKETS, 'device', 0)];
+const UNLIMITED: readonly Group[] = [];
 
 /** The keys of a frame on one day; they share a hash tag, so that a cluster has them in one place. */
 export interface FrameKeys {
@@ -72,9 +100,8 @@ export class Tickets {
   args(asked: AskedFrame, least: readonly (string | null)[]): Argument[] {
     const args: Argument[] = [0];
     let count = 0;
-    for (const { buckets, reason, fixed } of this.groups(asked)) {
-      for (const { limit } of buckets)
-        args.push(limit.periodMs, limit.burst, least[count++] ?? 0, reason, fixed);
+    for (const { limits } of this.groups(asked)) {
+      for (const limit of limits) args.push(limit, least[count++] ?? 0);
     }
     args[0] = count;
     return args;
@@ -93,11 +120,7 @@ export class Tickets {
   }
 
   private groups({ open, kind }: AskedFrame): readonly Group[] {
-    if (open.environment === 'test' && !this.limitsTest) return [];
-    if (!open.proven) return [{ name: 's', buckets: STRANGER_BUCKETS, reason: 'device', fixed: 0 }];
-    return [
-      { name: 'o', buckets: OWN_BUCKETS[kind], reason: 'budget', fixed: 0 },
-      { name: 'd', buckets: DEVICE_BUCKETS[kind], reason: 'device', fixed: DEVICE_CAP_SECONDS[kind] },
-    ];
+    if (open.environment === 'test' && !this.limitsTest) return UNLIMITED;
+    return open.proven ? PROVEN[kind] : STRANGERS;
   }
 }

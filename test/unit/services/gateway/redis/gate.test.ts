@@ -78,8 +78,8 @@ describe('a gate that asks Redis', () => {
   test("hands yesterday's counts to the script", async () => {
     at.client.value = (key) => (key.includes('}f') ? null : '1800000123456');
     assert.ok(goes(await at.ask()));
-    const [, , count, period, , least] = at.client.runs[0]!.args;
-    assert.deepEqual([count, period, least], [2, 900_000, '1800000123456']);
+    const [, , count, limit, least] = at.client.runs[0]!.args;
+    assert.deepEqual([count, limit, least], [2, '900000 4 budget 0', '1800000123456']);
   });
 
   test('tells the outcome without a renewed capability', async () => {
