@@ -188,7 +188,7 @@ export class RedisGate implements FrameGate {
   }
 
   private judge(frame: Passing, text: string): void {
-    const { asked, answer, keys, day, since } = frame;
+    const { asked, answer, keys, before, day, since } = frame;
     const { metrics, clock } = this.options;
     if (text === KNOWN + IS_RUNNING) {
       this.wait(frame);
@@ -200,7 +200,7 @@ export class RedisGate implements FrameGate {
     if (proven && this.seen.add(keys.row, day)) asked.onNew();
     if (text === '') {
       // Only then the script has written what it counted, with what yesterday left.
-      if (proven) this.takenOver.add(keys.row + asked.kind, day);
+      if (proven && before !== undefined) this.takenOver.add(keys.row + asked.kind, day);
       answer(this.granted(keys));
       return;
     }
