@@ -1,7 +1,9 @@
-/** Jittered exponential back-off: each delay is drawn from [half, whole] of a doubling bound. */
+/** Jittered exponential back-off: each delay is drawn from [half, whole] of a growing bound. */
 export interface BackoffOptions {
   readonly minMs: number;
   readonly maxMs: number;
+  /** By how much the bound grows from one delay to the next; 2 unless given. */
+  readonly growth?: number;
   /** Uniform in [0, 1). */
   readonly random: () => number;
 }
@@ -14,10 +16,15 @@ export class Backoff {
     this.options = options;
   }
 
+  /** Nothing has failed since the start, or since the last success. */
+  get isFresh(): boolean {
+    return this.attempt === 0;
+  }
+
   /** Milliseconds to wait before the next attempt. */
   next(): number {
-    const { minMs, maxMs, random } = this.options;
-    const bound = Math.min(maxMs, minMs * 2 ** Math.min(this.attempt++, 30));
+    const { minMs, maxMs, growth = 2, random } = this.options;
+    const bound = Math.min(maxMs, minMs * growth ** this.attempt++);
     return bound * (0.5 + random() / 2);
   }
 

@@ -16,6 +16,8 @@ const CONNECT_MS = 45_000;
 const PATIENCE_MS = 5_000;
 const BACKOFF_MIN_MS = 1_000;
 const BACKOFF_MAX_MS = 60_000;
+/** Little by little: after an outage of any length up to some minutes we are back within a seventh of it. */
+const BACKOFF_GROWTH = 1.1;
 /** A connection that lived this long starts the back-off anew when it is lost. */
 const STABLE_MS = 60_000;
 const STRANGER_RETRY_MS = 3_600_000;
@@ -60,7 +62,12 @@ export class Dialler {
     this.server = server;
     this.shared = shared;
     this.events = events;
-    this.backoff = new Backoff({ minMs: BACKOFF_MIN_MS, maxMs: BACKOFF_MAX_MS, random: shared.random });
+    this.backoff = new Backoff({
+      minMs: BACKOFF_MIN_MS,
+      maxMs: BACKOFF_MAX_MS,
+      growth: BACKOFF_GROWTH,
+      random: shared.random,
+    });
   }
 
   /** Whether the server has completed a handshake since it became known. */
@@ -85,11 +92,13 @@ export class Dialler {
     else this.queue();
   }
 
-  /** The connection was lost: dials again after the back-off. */
+  /** The connection was lost: dials again, at once if it was a stable one and else after the back-off. */
   lost(): void {
     const lived = this.shared.clock.monotonic() - (this.connectedAt ?? 0);
     if (lived >= STABLE_MS) this.backoff.reset();
-    this.plan(this.backoff.next());
+    const { isFresh } = this.backoff;
+    const pause = this.backoff.next();
+    this.plan(isFresh ? 0 : pause);
   }
 
   /** Ends attempts and plans. */

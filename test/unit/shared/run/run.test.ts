@@ -114,8 +114,20 @@ test('back-off doubles to its bound, within half of it, and starts again after a
     Array.from({ length: 8 }, () => backoff.next()),
     [500, 1_000, 2_000, 4_000, 8_000, 16_000, 30_000, 30_000],
   );
+  assert.equal(backoff.isFresh, false);
   backoff.reset();
+  assert.equal(backoff.isFresh, true);
   assert.equal(backoff.next(), 500);
+});
+
+test('back-off that grows slowly', () => {
+  const backoff = new Backoff({ minMs: 1_000, maxMs: 60_000, growth: 1.5, random: () => 0 });
+  assert.deepEqual(
+    Array.from({ length: 4 }, () => backoff.next()),
+    [500, 750, 1_125, 1_687.5],
+  );
+  for (let n = 0; n < 5_000; n++) backoff.next();
+  assert.equal(backoff.next(), 30_000);
 });
 
 test('listen addresses', () => {

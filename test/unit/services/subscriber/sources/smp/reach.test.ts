@@ -80,7 +80,7 @@ describe('our own network away at the first contact', () => {
     follow(0);
     await live(3 * MINUTE, SECOND);
     assert.equal(sink.last(0), 'inactive');
-    assert.ok(server.dials.length >= 6 && server.dials.length <= 20, String(server.dials.length));
+    assert.ok(server.dials.length >= 6 && server.dials.length <= 40, String(server.dials.length));
     server.refuse = undefined;
     await pass(MINUTE + SECOND);
     assert.equal(sink.last(0), 'active');
@@ -94,7 +94,7 @@ describe('our own network away at the first contact', () => {
     follow(0);
     await live(10 * MINUTE, SECOND);
     const soon = server.dials.length;
-    assert.ok(soon >= 10 && soon <= 30, String(soon));
+    assert.ok(soon >= 10 && soon <= 60, String(soon));
     await live(10 * HOUR);
     assert.ok(server.dials.length - soon <= 12, String(server.dials.length - soon));
     await live(3 * DAY);
@@ -113,6 +113,42 @@ describe('our own network away at the first contact', () => {
     await live(50 * MINUTE);
     assert.equal(server.dials.length, before);
   });
+});
+
+describe('a server that was reached before', () => {
+  const connected = async () => {
+    const world = setUp();
+    world.follow(0);
+    await world.live(MINUTE, SECOND);
+    assert.equal(world.sink.last(0), 'active');
+    return world;
+  };
+
+  test('is dialled at once when its connection is cut, and with pauses where that was in vain', async () => {
+    const { server, pass, sink } = await connected();
+    server.last.cut();
+    await pass(1);
+    assert.deepEqual([server.dials.length, sink.last(0)], [2, 'active']);
+    server.last.cut();
+    await pass(400);
+    assert.equal(server.dials.length, 2);
+    await pass(700);
+    assert.deepEqual([server.dials.length, sink.last(0)], [3, 'active']);
+  });
+
+  for (const outage of [3 * SECOND, 20 * SECOND, MINUTE, 5 * MINUTE, 2 * HOUR]) {
+    test(`is back soon after ${outage / SECOND} s`, async () => {
+      const { server, live, sink } = await connected();
+      server.refuse = systemError('ECONNREFUSED');
+      server.last.cut();
+      await live(outage, outage > HOUR ? MINUTE : SECOND);
+      const { length } = server.dials;
+      assert.ok(length <= 2 + outage / SECOND && length <= 60 + outage / (30 * SECOND), String(length));
+      server.refuse = undefined;
+      await live(Math.min(MINUTE, SECOND + outage / 7), SECOND);
+      assert.equal(sink.last(0), 'active');
+    });
+  }
 });
 
 describe('a server where nothing can be heard any more', () => {
