@@ -21,7 +21,7 @@ import type { linkMetrics } from './metrics.js';
 import { sendBatch } from './pushes.js';
 import { SignedClient } from './signed-client.js';
 import { Statements } from './statements.js';
-import { Pool } from './undici.js';
+import { keepParserSmall, Pool } from './undici.js';
 
 export interface GatewayLinkOptions {
   readonly address: GatewayAddress;
@@ -50,6 +50,7 @@ const KEEP_ALIVE_MS = 60_000;
 
 /** Makes the link and starts looking for the gateway. Throws where the CA file can't be read. */
 export function createGatewayLink(options: GatewayLinkOptions): GatewayLink {
+  keepParserSmall();
   const { address, crypto, clock, log, metrics, random, limits } = options;
   const authority = authorityOf(address);
   const origin = `https://${authority}`;
