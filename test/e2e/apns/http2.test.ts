@@ -11,6 +11,7 @@ import {
 } from 'node:http2';
 import { type AddressInfo, createServer, type Server, type Socket } from 'node:net';
 import { after, describe, test } from 'node:test';
+import { setImmediate } from 'node:timers/promises';
 import { createServer as createTlsServer } from 'node:tls';
 import type { Answer, Connection } from '../../../services/gateway/apns/connection.js';
 import { http2Dial } from '../../../services/gateway/apns/http2/dial.js';
@@ -132,7 +133,7 @@ describe('a server of node:http2', () => {
       server.on('session', (session) => {
         // A window that is closed at first opens for streams one by one as node reads them, once it says so.
         if (settings.initialWindowSize === 0)
-          setImmediate(() => session.settings({ initialWindowSize: 100 }));
+          void setImmediate().then(() => session.settings({ initialWindowSize: 100 }));
       });
       const { connection, opened, closed } = dial(await portOf(server));
       await opened;
@@ -259,8 +260,9 @@ describe('a peer that is no APNs', () => {
 
   test('talks nonsense: it is told so, and nothing was processed', async () => {
     const heard: Buffer[] = [];
+    const gone = deferred<void>();
     const port = await tls({ ALPNProtocols: ['h2'] }, (socket) => {
-      socket.on('data', (chunk) => heard.push(chunk as Buffer));
+      socket.on('data', (chunk) => heard.push(chunk as Buffer)).on('close', () => gone.resolve());
       socket.write('HTTP/1.1 400 Bad Request\r\n\r\n');
     });
     const { connection, closed } = dial(port);
@@ -269,6 +271,7 @@ describe('a peer that is no APNs', () => {
     });
     assert.equal(await closed, 'FRAME_SIZE_ERROR');
     assert.equal(word(await answer), 'unprocessed');
+    await gone.promise;
     assert.match(Buffer.concat(heard).toString('hex'), /0000080700000000000000000000000006$/);
   });
 
@@ -290,5 +293,71 @@ describe('a peer that is no APNs', () => {
       more();
     });
     assert.equal(await dial(port).closed, 'ENHANCE_YOUR_CALM');
+  });
+
+  /** SETTINGS and a WINDOW_UPDATE that leave every window open; a 200 to the first push; a PING of no size. */
+  const SETTINGS = '0000060400000000000004' + '7fffffff' + '0000040800000000007ff00000';
+  const OK = '00000101050000000188';
+  const BROKEN = '000000060000000000';
+  /** Enough for the kernel to take what it takes: each lets one write through. */
+  const turns = async (): Promise<void> => {
+    for (let n = 0; n < 500; n++) await setImmediate();
+  };
+
+  test('breaks the rules and reads nothing: it is left at once and not heard any more', async () => {
+    let peer: Socket | undefined;
+    const port = await tls({ ALPNProtocols: ['h2'] }, (socket) => {
+      peer = socket.pause();
+      socket.write(Buffer.from(SETTINGS, 'hex'));
+    });
+    const { connection, opened, closed } = dial(port);
+    await opened;
+    const body = Buffer.alloc(4096);
+    // More than the kernel takes.
+    const answers = Array.from(
+      { length: 4_000 },
+      () =>
+        new Promise<Answer>((answered) => {
+          connection.send(AUTHORIZATION, { push: push('abcd', { body }), answered });
+        }),
+    );
+    await turns();
+    peer!.write(Buffer.from(BROKEN, 'hex'));
+    peer!.write(Buffer.from(OK, 'hex'));
+    assert.equal(await closed, 'FRAME_SIZE_ERROR');
+    const told = await Promise.all(answers);
+    assert.deepEqual([word(told[0]), word(told.at(-1))], ['unknown', 'unprocessed']);
+    peer!.destroy();
+  });
+
+  test('ends its side only', async () => {
+    let peer: Socket | undefined;
+    const port = await tls({ ALPNProtocols: ['h2'], allowHalfOpen: true }, (socket) => {
+      peer = socket.pause();
+      socket.write(Buffer.from(SETTINGS, 'hex'));
+    });
+    const { connection, opened, closed } = dial(port);
+    await opened;
+    const body = Buffer.alloc(4096);
+    for (let n = 0; n < 4_000; n++) {
+      connection.send(AUTHORIZATION, { push: push('abcd', { body }), answered: () => {} });
+    }
+    await turns();
+    peer!.end();
+    assert.equal(await closed, undefined);
+    peer!.destroy();
+  });
+
+  test('is left in the moment of a push: that was not processed', async () => {
+    const port = await tls({ ALPNProtocols: ['h2'] }, (socket) => {
+      socket.write(Buffer.from(SETTINGS, 'hex'));
+    });
+    const { connection, opened, closed } = dial(port);
+    await opened;
+    const answers: Answer[] = [];
+    connection.send(AUTHORIZATION, { push: push('abcd'), answered: (answer) => answers.push(answer) });
+    connection.destroy();
+    await closed;
+    assert.deepEqual(answers.map(word), ['unprocessed']);
   });
 });

@@ -8,11 +8,11 @@ import { connect, type TLSSocket } from 'node:tls';
 import type { Connection, ConnectionListener, Dial, Exchange } from '../connection.js';
 import type { ApnsEndpoint } from '../options.js';
 import { type ErrorWord, Http2Error } from './protocol.js';
+import { authorityOf } from './request-headers.js';
 import { Session } from './session.js';
 
 /** Bytes of one write: some thirty pushes with bodies of 4 KB. */
 const WRITE_SIZE = 128 * 1024;
-const HTTPS_PORT = 443;
 
 /** Dials `endpoint` with a fresh DNS query each time, over addresses in random order (apns.md §1). */
 export function http2Dial(endpoint: ApnsEndpoint, random: () => number): Dial {
@@ -34,7 +34,7 @@ class Http2Connection implements Connection {
   constructor(endpoint: ApnsEndpoint, lookup: LookupFunction, listener: ConnectionListener) {
     const { host, port, ca } = endpoint;
     this.listener = listener;
-    this.session = new Session(port === HTTPS_PORT ? host : `${host}:${port}`, {
+    this.session = new Session(authorityOf(host, port), {
       settings: () => listener.settings(),
       goaway: (reason) => listener.goaway(reason),
       wantsWrite: () => this.flushSoon(),
@@ -49,7 +49,11 @@ class Http2Connection implements Connection {
     });
     this.socket.setNoDelay(true);
     this.socket.on('secureConnect', () => this.opened());
-    this.socket.on('data', (chunk) => this.guard(() => this.session.read(chunk)));
+    this.socket.on('data', (chunk) => {
+      if (this.isOpen) this.guard(() => this.session.read(chunk));
+    });
+    // Half a connection brings no answers, and what waits to be written to it could do so for ever.
+    this.socket.on('end', () => this.socket.destroy());
     this.socket.on('error', (error: NodeJS.ErrnoException) => {
       this.code ??= error.code;
     });
@@ -111,8 +115,10 @@ class Http2Connection implements Connection {
   };
 
   private flush(): void {
-    if (!this.isOpen || this.writing > 0) return;
-    this.writing = this.session.write(this.out);
+    if (!this.isOpen || this.writing > 0 || !this.socket.writable) return;
+    this.guard(() => {
+      this.writing = this.session.write(this.out);
+    });
     if (this.writing > 0) this.socket.write(this.out.subarray(0, this.writing), this.written);
     else if (this.session.isDone) this.leave('NO_ERROR');
   }
@@ -123,13 +129,14 @@ class Http2Connection implements Connection {
     this.flush();
   };
 
-  /** Says why, and goes. */
+  /** Says why, and goes. A peer that broke the rules may read nothing: it has this turn of the event loop. */
   private leave(word: ErrorWord): void {
     if (!this.isOpen) return;
     this.isOpen = false;
     this.session.drain();
     this.socket.end(this.session.farewell(word));
-    this.socket.destroySoon();
+    if (word === 'NO_ERROR') this.socket.destroySoon();
+    else setImmediate(() => this.socket.destroy());
   }
 
   private closed(): void {

@@ -11,6 +11,13 @@ const HEX = utf8('0123456789abcdef');
 /** Names, fixed values and numbers of all fields together are shorter. */
 const MAX_FIXED_SIZE = 256;
 const FIELDS = 10;
+const HTTPS_PORT = 443;
+
+/** RFC 9113 §8.3.1, RFC 3986 §3.2.2 */
+export function authorityOf(host: string, port: number): string {
+  const name = host.includes(':') ? `[${host}]` : host;
+  return port === HTTPS_PORT ? name : `${name}:${port}`;
+}
 
 export class RequestHeaders {
   private readonly encoder = new HpackEncoder();

@@ -36,6 +36,11 @@ export class Requests {
     return this.open.size === 0 && this.waiting.size === 0;
   }
 
+  /** Requests wait, and the peer allows no more streams. */
+  get lacksPlaces(): boolean {
+    return this.waiting.size > 0 && this.open.size >= this.allowed;
+  }
+
   /** No stream ids are left (RFC 9113 §5.1.1). */
   get isSpent(): boolean {
     return this.nextId + 2 * this.waiting.size > MAX_STREAM_ID;

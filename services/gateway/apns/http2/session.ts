@@ -36,8 +36,8 @@ const SETTINGS = [
   [Setting.ENABLE_PUSH, 0],
   [Setting.MAX_HEADER_LIST_SIZE, MAX_HEADER_LIST],
 ] as const;
-/** Streams of accepted pushes that the peer may leave open, and never more than half of those it allows. */
-const MAX_UNENDED = 16;
+/** Streams of accepted pushes that the peer may leave open even where nobody needs their places. */
+const MAX_UNENDED = 256;
 
 export interface SessionEvents {
   /** The peer's SETTINGS, each time. */
@@ -58,6 +58,9 @@ export class Session {
   private readonly streams = new Map<Exchange, Stream>();
   /** Accepted, but not ended by the peer: they take places that the pool believes free. */
   private readonly unended = new Set<Stream>();
+  private isAwaitingEnds = false;
+  /** Said to be accepted before they were written whole. */
+  private readonly early = new Set<Stream>();
   private sawSettings = false;
   private sawGoaway = false;
   private isLeaving = false;
@@ -113,10 +116,17 @@ export class Session {
     this.events.wantsWrite();
   }
 
-  /** Writes what there is room for, whole frames, and returns how many bytes that is. To be overwritten once sent. */
+  /**
+   * Writes what there is room for, whole frames, and returns how many bytes that is. To be overwritten once sent.
+   * Throws `Http2Error` as `cancel` does, and has written nothing then.
+   */
   write(out: Buffer): number {
+    this.awaitEnds();
     const at = this.control.write(out, 0);
-    return this.sawSettings ? this.requests.write(out, at) : at;
+    if (!this.sawSettings) return at;
+    const end = this.requests.write(out, at);
+    for (const stream of this.early) if (stream.unsent === 0) this.accepted(stream);
+    return end;
   }
 
   /** What the peer sent. Throws `Http2Error`, and is of no use afterwards. */
@@ -199,34 +209,51 @@ export class Session {
     else if (head.status === 200) this.accepted(stream);
   }
 
-  /** The peer has said all. What of the request is not written it does not want. */
+  /** The peer has said all. Of a request that it refuses it does not want the rest. */
   private ended(stream: Stream): void {
-    if (stream.unsent > 0) {
+    stream.isEnded = true;
+    if (stream.head?.status === 200) {
+      this.accepted(stream);
+    } else if (stream.unsent > 0) {
       this.spoil(stream, 'CANCEL');
-      return;
+    } else {
+      this.close(stream);
+      this.answer(stream, stream.answer);
     }
-    this.close(stream);
-    this.answer(stream, stream.answer);
   }
 
-  /** A 200 is an answer before its end; ends that don't come are not waited for for ever. */
+  /** A 200 is an answer before its end, but not before the end of the request: what it accepts must reach it. */
   private accepted(stream: Stream): void {
     if (stream.unsent > 0) {
-      this.spoil(stream, 'CANCEL');
+      this.early.add(stream);
       return;
     }
-    this.unended.add(stream);
-    if (this.unended.size > Math.min(MAX_UNENDED, this.requests.allowed / 2)) {
-      const [oldest] = this.unended;
-      this.reset(oldest!, 'CANCEL');
-    }
+    this.early.delete(stream);
+    if (stream.isEnded) this.close(stream);
+    else this.unended.add(stream);
     this.answer(stream, ACCEPTED);
+  }
+
+  /**
+   * Streams that the peer has answered and not ended are reset where their places are needed, but not before a round
+   * trip has passed: ends may be on their way, and a peer that counts resets takes many for an attack.
+   */
+  private awaitEnds(): void {
+    const { unended } = this;
+    if (unended.size === 0 || this.isAwaitingEnds) return;
+    if (!this.isLeaving && !this.requests.lacksPlaces && unended.size <= MAX_UNENDED) return;
+    const late = [...unended];
+    this.isAwaitingEnds = true;
+    this.ping(() => {
+      this.isAwaitingEnds = false;
+      for (const stream of late) if (unended.has(stream)) this.reset(stream, 'CANCEL');
+    });
   }
 
   /** Ends a stream from this side; its answer is what was understood. */
   private spoil(stream: Stream, word: ErrorWord): void {
-    this.reset(stream, word);
     this.answer(stream, stream.answer);
+    this.reset(stream, word);
   }
 
   private reset(stream: Stream, word: ErrorWord): void {
@@ -237,6 +264,7 @@ export class Session {
   private close(stream: Stream): void {
     this.requests.remove(stream);
     this.unended.delete(stream);
+    this.early.delete(stream);
   }
 
   private wasReset(frame: Frame): void {

@@ -18,6 +18,8 @@ export class Stream {
   /** Bytes of the body that the peer will take (RFC 9113 §5.2). */
   window = 0;
   head: ResponseHead | undefined;
+  /** The peer has ended its side. */
+  isEnded = false;
   private body = NONE;
   private received = 0;
 

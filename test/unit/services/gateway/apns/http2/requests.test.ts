@@ -7,6 +7,7 @@ import {
   FrameType,
   Setting,
 } from '../../../../../../services/gateway/apns/http2/protocol.js';
+import { authorityOf } from '../../../../../../services/gateway/apns/http2/request-headers.js';
 import { utf8 } from '../../../../../../shared/encoding/bytes.js';
 import {
   AUTHORIZATION,
@@ -72,6 +73,13 @@ describe('a request', () => {
     assert.ok(second!.payload.length < constant + 20, `${second!.payload.length} bytes`);
     peer.fields(first!);
     assert.equal(peer.fields(second!)['apns-topic'], TOPIC);
+  });
+
+  it('names the host as URLs do', () => {
+    assert.equal(authorityOf('api.push.apple.com', 443), 'api.push.apple.com');
+    assert.equal(authorityOf('localhost', 2197), 'localhost:2197');
+    assert.equal(authorityOf('::1', 443), '[::1]');
+    assert.equal(authorityOf('::1', 2197), '[::1]:2197');
   });
 
   for (const size of [0, 60, 100, 4096]) {

@@ -226,6 +226,37 @@ describe('a response', () => {
     assert.deepEqual(answers.map(word), [413]);
     assert.deepEqual(resets(peer.read()), [[1, ErrorCode.CANCEL]]);
   });
+
+  for (const [shape, say] of [
+    ['200', (peer) => [peer.ok(1)]],
+    ['200 without an end', (peer) => [peer.head(1, { ':status': '200' })]],
+    ['200 with a body', (peer) => [peer.head(1, { ':status': '200' }), peer.data(1, '{}')]],
+  ] as readonly (readonly [string, (peer: Peer) => Buffer[]])[]) {
+    it(`${shape}, before the request is written whole: the rest of it follows`, () => {
+      const peer = new Peer().open([Setting.INITIAL_WINDOW_SIZE, 5]);
+      const { answers } = peer.send();
+      peer.read();
+      peer.say(...say(peer));
+      assert.deepEqual([peer.read(), answers], [[], []]);
+      peer.say(windowUpdate(1, 9_999));
+      const [data, ...more] = peer.read();
+      assert.deepEqual([data!.type, data!.flags, data!.payload.length], [DATA, 1, push('').body.length - 5]);
+      assert.deepEqual(more, []);
+      assert.deepEqual(answers.map(word), [200]);
+      peer.session.end();
+      assert.deepEqual(answers.map(word), [200]);
+    });
+
+    it(`${shape}, of a peer that does not want the rest`, () => {
+      const peer = new Peer().open([Setting.INITIAL_WINDOW_SIZE, 5]);
+      const { answers } = peer.send();
+      peer.read();
+      peer.say(...say(peer), reset(1, 0));
+      assert.deepEqual(answers.map(word), [200]);
+      peer.say(windowUpdate(1, 9_999));
+      assert.deepEqual(peer.read(), []);
+    });
+  }
 });
 
 describe('heads in pieces', () => {
@@ -275,16 +306,63 @@ describe('bodies', () => {
 });
 
 describe('streams that the peer leaves open', () => {
-  it('are answered at 200, and the oldest are reset where they are too many', () => {
-    const { peer, answers } = written(20);
-    for (let n = 0; n < 20; n++) peer.say(peer.head(2 * n + 1, { ':status': '200' }));
-    for (let n = 0; n < 20; n++) assert.deepEqual(answers(n), [200]);
+  const unended = (allowed: number, sent: number) => {
+    const peer = new Peer().open([Setting.MAX_CONCURRENT_STREAMS, allowed]);
+    const answers = Array.from({ length: sent }, () => peer.send().answers);
+    peer.read();
+    for (let n = 0; n < allowed; n++) peer.say(peer.head(2 * n + 1, { ':status': '200' }));
     assert.deepEqual(
-      resets(peer.read()),
-      [1, 3, 5, 7].map((id) => [id, ErrorCode.CANCEL]),
+      answers.slice(0, allowed).map((each) => each.map(word)),
+      Array(allowed).fill([200]),
     );
-    peer.say(peer.data(39, ''), peer.data(1, ''));
+    return peer;
+  };
+  const pong = ({ payload }: Written): Buffer => frame(PING, Flag.ACK, 0, payload);
+
+  it('are answered at 200, and left alone where nobody needs their places', () => {
+    const peer = unended(3, 3);
     assert.deepEqual(peer.read(), []);
+    peer.say(peer.data(1, ''), peer.data(3, ''), peer.data(5, ''));
+    assert.deepEqual(peer.read(), []);
+  });
+
+  it('are reset after a round trip where others need their places', () => {
+    const peer = unended(3, 5);
+    const [ping, ...more] = peer.read();
+    assert.deepEqual([ping!.type, more], [PING, []]);
+    peer.say(peer.data(3, ''));
+    assert.deepEqual(
+      peer.read().map(({ type, streamId }) => [type, streamId]),
+      [
+        [HEADERS, 7],
+        [DATA, 7],
+      ],
+    );
+    peer.say(pong(ping!));
+    const frames = peer.read();
+    assert.deepEqual(
+      resets(frames),
+      [1, 5].map((id) => [id, ErrorCode.CANCEL]),
+    );
+    assert.ok(frames.some(({ type, streamId }) => type === HEADERS && streamId === 9));
+    peer.say(peer.data(1, ''), peer.data(5, ''));
+    assert.deepEqual(peer.read(), []);
+  });
+
+  it('are reset where they are hundreds', () => {
+    const peer = unended(300, 300);
+    const ping = peer.read().find(({ type }) => type === PING)!;
+    peer.say(pong(ping));
+    assert.equal(resets(peer.read()).length, 300);
+  });
+
+  it('keep no session open that takes no more', () => {
+    const peer = unended(3, 3);
+    peer.session.drain();
+    const [ping] = peer.read();
+    assert.equal(peer.session.isDone, false);
+    peer.say(pong(ping!));
+    assert.equal(peer.session.isDone, true);
   });
 });
 
@@ -499,6 +577,15 @@ describe('a peer that breaks the rules', () => {
     const { peer, answers } = written(2);
     peer.say(windowUpdate(1, 0), peer.ok(3));
     assert.deepEqual([answers(0), answers(1)], [['unknown'], [200]]);
+  });
+
+  it('asking and never reading, and then this: each push has its answer', () => {
+    const { peer, answers } = written(1);
+    const ping = frame(PING, 0, 0, Buffer.alloc(8));
+    peer.say(...Array.from({ length: 3855 }, () => ping));
+    assert.throws(() => peer.say(peer.data(1, REASON)), { word: 'ENHANCE_YOUR_CALM' });
+    peer.session.end();
+    assert.deepEqual(answers(0), ['unknown']);
   });
 
   it('asking and never reading', () => {
