@@ -2,8 +2,9 @@
  * The numbers of a counter or gauge. Labels are closed sets, so each combination of their values has its place from
  * the start: counting is an addition in an array, which parts do many times for each signal or push.
  */
-import type { Labels } from './metrics.js';
 
+/** Each label with all its values. */
+export type Labels = Readonly<Record<string, readonly string[]>>;
 export type Words = Readonly<Record<string, string>>;
 
 interface Axis {

@@ -3,11 +3,9 @@
  * misspelt name or an open-ended label does not compile, and the documentation can be printed from the tables.
  */
 import { Counter, Gauge, Histogram, Registry } from 'prom-client';
-import { Counts, type Words } from './counts.js';
+import { Counts, type Labels, type Words } from './counts.js';
 
 const NO_LABELS: Words = {};
-
-export type Labels = Readonly<Record<string, readonly string[]>>;
 
 export interface MetricSpec {
   readonly kind: 'counter' | 'gauge' | 'histogram';

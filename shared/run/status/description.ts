@@ -2,7 +2,8 @@
  * How a service describes its status page: which metrics make which hop, panel and row. Only data and small
  * judgements; names and labels are typed by the service's metric tables, so a misspelt one does not compile.
  */
-import type { Labels, MetricSpec, MetricTable } from '../metrics.js';
+import type { Labels } from '../counts.js';
+import type { MetricSpec, MetricTable } from '../metrics.js';
 import type { State, Status } from './schema.js';
 
 type Where<S extends MetricSpec> = S['labels'] extends Labels

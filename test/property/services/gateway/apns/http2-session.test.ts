@@ -27,14 +27,6 @@ const statuses = fc.constantFrom('200', '200', '400', '400', '410', '100', '503'
 
 /** What a peer may say next; `peer` encodes heads, so that its table stays in step. */
 const sensible = fc.oneof(
-  fc.uint8Array({ maxLength: 64 }).map((bytes) => () => Buffer.from(bytes)),
-  fc
-    .record({ type: fc.nat(10), flags: fc.nat(255), id: streamId, payload: fc.uint8Array({ maxLength: 40 }) })
-    .map(
-      ({ type, flags, id, payload }) =>
-        () =>
-          frame(type, flags, id, payload),
-    ),
   fc.record({ id: streamId, status: statuses, isEnd: fc.boolean() }).map(
     ({ id, status, isEnd }) =>
       (peer: Peer) =>
