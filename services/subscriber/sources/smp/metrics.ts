@@ -5,6 +5,10 @@ export const smpMetrics = {
   smp_queues: { kind: 'gauge', help: 'Queues followed.' },
   smp_servers: { kind: 'gauge', help: 'Messaging servers with followed queues.' },
   smp_connections: { kind: 'gauge', help: 'Connections to messaging servers that are up.' },
+  smp_early_signals: {
+    kind: 'gauge',
+    help: 'Signals that overtook the answer to the NSUB of their queue, kept until it comes; 10,000 at most.',
+  },
   smp_refused_total: {
     kind: 'counter',
     help: 'Queues not followed: forbidden or unusable address, or no room.',

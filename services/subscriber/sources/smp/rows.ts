@@ -72,8 +72,9 @@ export class Rows {
     queues.set(row, FLAG.confirmed, true);
     this.associations.set(row, this.associations.isOurs(serviceId));
     this.activate(row);
-    const signal = this.shared.early.take(row, this.server, queues.notifierId(row));
-    if (signal) this.signal(row, signal.nonce, signal.metadata);
+    this.shared.early.take(row, this.server, queues.notifierId(row), ({ nonce, metadata }) =>
+      this.signal(row, nonce, metadata),
+    );
   }
 
   /** Subscribed. */

@@ -116,7 +116,7 @@ export class SmpSource implements Source<SmpQueue, NotifierKey> {
       sink,
       metrics,
       queues: this.queues,
-      early: new EarlySignals(),
+      early: new EarlySignals(metrics.smp_early_signals),
       turns: new Turns(),
       gate: new Gate(STRANGERS_AT_ONCE),
       connect: createConnect({ crypto, clock, dial, service }),
