@@ -144,9 +144,9 @@ export class Line {
   }
 
   private over(attempt: Attempt, code: string | undefined): void {
-    attempt.timer?.cancel();
     if (!this.retired.delete(attempt)) this.gone(attempt, attempt.link ? 'lost' : 'failed', code);
     this.retired.delete(attempt);
+    attempt.timer?.cancel(); // of draining too, which has no more to end
   }
 
   private gone(attempt: Attempt, event: LineEvent, word: string | undefined): void {

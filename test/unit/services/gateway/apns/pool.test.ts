@@ -384,3 +384,13 @@ test('close does not wait longer than its grace', async () => {
   await closed;
   assert.equal((await written).kind, 'later');
 });
+
+test('a connection that ended, or never came, leaves no timer behind', async () => {
+  for (const world of [await ready(), setup()]) {
+    const sent = world.send();
+    for (const connection of world.made) connection.lose();
+    await world.engine.close(0);
+    await sent;
+    assert.equal(world.clock.pending, 0);
+  }
+});
