@@ -12,7 +12,7 @@ import {
 import { type AddressInfo, createServer, type Server, type Socket } from 'node:net';
 import { after, describe, test } from 'node:test';
 import { setImmediate } from 'node:timers/promises';
-import { createServer as createTlsServer } from 'node:tls';
+import { createServer as createTlsServer, type TLSSocket } from 'node:tls';
 import type { Answer, Connection } from '../../../services/gateway/apns/connection.js';
 import { http2Dial } from '../../../services/gateway/apns/http2/dial.js';
 import { createServerCertificate, toPem } from '../../../shared/crypto/x509.js';
@@ -328,6 +328,14 @@ describe('a peer that is no APNs', () => {
     const told = await Promise.all(answers);
     assert.deepEqual([word(told[0]), word(told.at(-1))], ['unknown', 'unprocessed']);
     peer!.destroy();
+  });
+
+  test('negotiates TLS 1.2 anew', async () => {
+    const port = await tls({ ALPNProtocols: ['h2'], maxVersion: 'TLSv1.2' }, (socket) => {
+      const peer = socket.resume() as TLSSocket;
+      peer.on('error', () => peer.destroy()).renegotiate({}, () => {});
+    });
+    assert.match((await dial(port).closed)!, /^ERR_SSL_/);
   });
 
   test('ends its side only', async () => {

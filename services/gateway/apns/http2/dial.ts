@@ -2,6 +2,7 @@
  * The socket of a connection to APNs: TLS, names, and turns of writing. One write is under way at a time, out of a
  * buffer that is overwritten when it is done: with more than one, or a list of buffers, node:tls would copy them.
  */
+import { constants } from 'node:crypto';
 import { lookup as dnsLookup, type LookupAddress } from 'node:dns';
 import { isIP, type LookupFunction } from 'node:net';
 import { connect, type TLSSocket } from 'node:tls';
@@ -44,6 +45,8 @@ class Http2Connection implements Connection {
       port,
       lookup,
       ALPNProtocols: ['h2'],
+      // RFC 9113 §9.2.1; and while TLS negotiates, node:tls keeps copies of what is to be written.
+      secureOptions: constants.SSL_OP_NO_RENEGOTIATION,
       ...(isIP(host) === 0 && { servername: host }),
       ...(ca !== undefined && { ca }),
     });
