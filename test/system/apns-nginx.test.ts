@@ -93,20 +93,22 @@ describe('nginx as an APNs', () => {
     ['that ends each connection after a hundred requests', 'keepalive_requests 100;'],
     ['that speaks TLS 1.2', 'ssl_protocols TLSv1.2;'],
   ] as const) {
-    it(what, async () => {
+    it(what, async (t) => {
       const [port] = (await freePorts(1)) as [number];
       const nginx = startNginx(port, settings);
       const engine = engineFor(port);
+      t.after(async () => {
+        await engine.close(1_000);
+        const ended = new Promise((resolve) => nginx.once('close', resolve));
+        nginx.kill('SIGTERM');
+        await ended;
+      });
       const send = (token: Uint8Array) => engine.send(push('', { token, body: BODY }));
       await eventually('nginx', async () => (await send(crypto.randomBytes(32))).kind === 'accepted');
       const tokens = Array.from({ length: PUSHES }, () => crypto.randomBytes(32));
       const results = await Promise.all(tokens.map(send));
       assert.deepEqual(new Set(results.map(({ kind }) => kind)), new Set(['accepted']));
       assert.ok(tokens.every((token) => arrived.has(`/3/device/${toHex(token)}`)));
-      await engine.close(1_000);
-      const ended = new Promise((resolve) => nginx.once('close', resolve));
-      nginx.kill('SIGTERM');
-      await ended;
     });
   }
 });
