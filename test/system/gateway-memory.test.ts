@@ -14,6 +14,7 @@ import { EPOCHS_FOLDER } from '../../services/gateway/burn.js';
 import { Epochs } from '../../services/gateway/capabilities/epochs.js';
 import { KeyFolder } from '../../services/gateway/capabilities/key-folder.js';
 import { GATEWAY_FILE, makeGateway } from '../../services/gateway/init.js';
+import type { Fault } from '../../services/simulators/apns/script.js';
 import { type ApnsSimulator, startApnsSimulator } from '../../services/simulators/apns/server.js';
 import { apnsFiles, SIMULATED_KEY, SIMULATED_TEAM } from '../../services/simulators/files.js';
 import { fromHex, utf8 } from '../../shared/encoding/bytes.js';
@@ -37,6 +38,17 @@ const BATCHES = 4;
 const BATCH = 30;
 /** Phones that register: sealed tokens are opened, and verification pushes sent. */
 const REGISTERED = 20;
+const TROUBLED = 12;
+/** What goes wrong between the gateway and Apple, for every third push of a batch. */
+const TROUBLES: readonly Fault[] = [
+  { answer: { status: 410, reason: 'Unregistered' } },
+  { answer: { status: 429, reason: 'TooManyRequests' } },
+  { answer: { status: 500, reason: 'InternalServerError' } },
+  { reset: 'refused' },
+  { reset: 'cancel' },
+  { goaway: { back: 3 } },
+  { cut: true },
+];
 const MINUTE_MS = 60_000;
 const LOOK_EVERY_MS = 2_500;
 
@@ -84,22 +96,24 @@ class World {
     return sum(searchMemory(this.gateway.pid, needles));
   }
 
-  /** Tokens of devices that were pushed to. */
+  /** Tokens of devices that were pushed to, and of some to which a push failed. */
   async push(): Promise<string[]> {
     const tokens: string[] = [];
     const folder = new KeyFolder(join(this.folder, 'gateway', 'state', EPOCHS_FOLDER), 'epoch root');
     const epochs = new Epochs({ crypto, clock: systemClock, log: silentLog, folder });
-    const send = async (count: number): Promise<void> => {
+    const send = async (count: number): Promise<Set<string>> => {
       const made = Array.from({ length: count }, () => this.device(epochs));
-      const outcomes = await this.client.push(...made.map(({ frame }) => frame));
-      assert.ok(
-        outcomes.every((outcome) => outcome?.kind === 'accepted'),
-        JSON.stringify(outcomes[0]),
-      );
       tokens.push(...made.map(({ token }) => token));
+      const outcomes = await this.client.push(...made.map(({ frame }) => frame));
+      return new Set(outcomes.map(({ kind }) => kind));
     };
-    for (let n = 0; n < SINGLE; n++) await send(1);
-    for (let n = 0; n < BATCHES; n++) await send(BATCH);
+    for (let n = 0; n < SINGLE; n++) assert.deepEqual([...(await send(1))], ['accepted']);
+    for (let n = 0; n < BATCHES; n++) assert.deepEqual([...(await send(BATCH))], ['accepted']);
+    for (const fault of TROUBLES) {
+      this.apns.script.add({ on: 'push', every: 3, times: 5, fault });
+      await send(TROUBLED);
+      this.apns.script.clear();
+    }
     epochs.close();
     return tokens;
   }
