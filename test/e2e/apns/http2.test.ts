@@ -135,10 +135,12 @@ describe('a server of node:http2', () => {
         if (settings.initialWindowSize === 0)
           void setImmediate().then(() => session.settings({ initialWindowSize: 100 }));
       });
+      // Node counts a stream that was reset for a while longer, and refuses the next one where few are allowed.
+      const fates = settings.maxConcurrentStreams === undefined ? FATES.length : FATES.length - 1;
       const { connection, opened, closed } = dial(await portOf(server));
       await opened;
       const sent = Array.from({ length: PUSHES }, (_, n) => {
-        const fate = n % FATES.length;
+        const fate = n % fates;
         const bytes = Buffer.alloc(4 + (n % 90), n);
         bytes[0] = fate;
         bytes.writeUInt16BE(n, 1);
