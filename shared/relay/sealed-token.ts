@@ -3,7 +3,7 @@
  * got it. HPKE base mode on our own crypto; the plaintext is overwritten as soon as it is sealed.
  */
 import type { Crypto } from '../crypto/crypto.js';
-import { secretBytes } from '../crypto/memory.js';
+import { secretCopy } from '../crypto/memory.js';
 import { type Bytes, concat, wipe } from '../encoding/bytes.js';
 import { DecodeError, decodeAll, type Reader } from '../encoding/reader.js';
 import { PUBLIC_KEY_SIZE } from './constants.js';
@@ -103,9 +103,7 @@ export function readTokenFields(reader: Reader): TokenFields {
   const token = readToken(reader);
   if (reader.take(TAIL_SIZE).some((byte) => byte !== 0)) throw new DecodeError('padding');
   // Copied last: what is refused leaves no copy.
-  const copy = secretBytes(token.length);
-  copy.set(token);
-  return { environment, appTag, createdAt, subscriberTag, ownerKey, token: copy };
+  return { environment, appTag, createdAt, subscriberTag, ownerKey, token: secretCopy(token) };
 }
 
 /** `length u8 (1..100) · token[100]`, the rest zeros: one token has one encoding. Returns a view. */

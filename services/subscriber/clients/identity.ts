@@ -5,7 +5,7 @@
 import { createPrivateKey, type KeyObject, X509Certificate } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import type { Crypto } from '../../../shared/crypto/crypto.js';
-import { secretBytes } from '../../../shared/crypto/memory.js';
+import { secretCopy } from '../../../shared/crypto/memory.js';
 import { wipe } from '../../../shared/encoding/bytes.js';
 import { decodePrivateKey, type Key, ofAlgorithm } from '../../../shared/encoding/keys.js';
 import { pathOf, readSecretFile } from '../../../shared/run/files.js';
@@ -113,8 +113,7 @@ function parseKey(pem: string, file: string): KeyObject {
 function rawKey(key: KeyObject): NtfIdentity['signingKey'] {
   const der = key.export({ format: 'der', type: 'pkcs8' });
   const { algorithm, raw } = ofAlgorithm(decodePrivateKey(der), 'ed25519', 'ed448');
-  const copy = secretBytes(raw.length);
-  copy.set(raw);
+  const copy = secretCopy(raw);
   wipe(der);
   return { algorithm, raw: copy };
 }

@@ -3,7 +3,7 @@
  * the gateway, overwritten, all before anything else happens. It never becomes a string and is never kept.
  */
 import type { Crypto } from '../../../shared/crypto/crypto.js';
-import { secretBytes } from '../../../shared/crypto/memory.js';
+import { secretBytes, secretCopy } from '../../../shared/crypto/memory.js';
 import { type Bytes, wipe } from '../../../shared/encoding/bytes.js';
 import type { DeviceToken } from '../../../shared/ntf/commands.js';
 import { PROVIDERS, type Provider } from '../../../shared/ntf/constants.js';
@@ -100,16 +100,10 @@ export class TokenSealer {
 
 /** The token in an array of its own: Apple's from hex in any case, others as they are; undefined if it is none. */
 function tokenBytes({ provider, text }: DeviceToken): Uint8Array | undefined {
-  const bytes = provider === 'AP' || provider === 'AD' ? fromHexText(text) : copyOf(text);
+  const bytes = provider === 'AP' || provider === 'AD' ? fromHexText(text) : secretCopy(text);
   if (bytes === undefined || (bytes.length > 0 && bytes.length <= MAX_TOKEN_SIZE)) return bytes;
   wipe(bytes);
   return undefined;
-}
-
-function copyOf(text: Bytes): Uint8Array {
-  const out = secretBytes(text.length);
-  out.set(text);
-  return out;
 }
 
 /** Bytes of hex text in any case, without a string on the way. */

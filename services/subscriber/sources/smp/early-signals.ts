@@ -3,7 +3,7 @@
  * servers hand over what they kept at their own pace (guide G.3). One store for all servers, so that hostile ones
  * can't fill the memory; what finds no room is for the caller to make up for.
  */
-import { secretBytes } from '../../../../shared/crypto/memory.js';
+import { secretCopy } from '../../../../shared/crypto/memory.js';
 import { sameBytes, wipe } from '../../../../shared/encoding/bytes.js';
 import type { SmpMetrics } from './metrics.js';
 
@@ -31,7 +31,11 @@ export class EarlySignals {
   keep(row: number, { server, notifierId, nonce, metadata }: EarlySignal): boolean {
     if (this.byRow.size >= MAX_SIGNALS && !this.byRow.has(row)) return false;
     this.forget(row);
-    const copies = { notifierId: copyOf(notifierId), nonce: copyOf(nonce), metadata: copyOf(metadata) };
+    const copies = {
+      notifierId: secretCopy(notifierId),
+      nonce: secretCopy(nonce),
+      metadata: secretCopy(metadata),
+    };
     this.byRow.set(row, { server, ...copies });
     this.held.set(this.byRow.size);
     return true;
@@ -51,10 +55,4 @@ export class EarlySignals {
     this.held.set(this.byRow.size);
     wipe(signal.notifierId, signal.nonce, signal.metadata);
   }
-}
-
-function copyOf(bytes: Uint8Array): Uint8Array {
-  const copy = secretBytes(bytes.length);
-  copy.set(bytes);
-  return copy;
 }
