@@ -8,6 +8,7 @@ import { isIP, type LookupFunction } from 'node:net';
 import { connect, type TLSSocket } from 'node:tls';
 import type { Connection, ConnectionListener, Dial, Exchange } from '../connection.js';
 import type { ApnsEndpoint } from '../options.js';
+import { goawayFrame } from './frame-writer.js';
 import { type ErrorWord, Http2Error } from './protocol.js';
 import { authorityOf } from './request-headers.js';
 import { Session } from './session.js';
@@ -137,7 +138,7 @@ class Http2Connection implements Connection {
     if (!this.isOpen) return;
     this.isOpen = false;
     this.session.drain();
-    this.socket.end(this.session.farewell(word));
+    this.socket.end(goawayFrame(word));
     if (word === 'NO_ERROR') this.socket.destroySoon();
     else setImmediate(() => this.socket.destroy());
   }

@@ -65,7 +65,7 @@ export class FrameReader {
     const { frame } = this;
     frame.type = bytes[at + 3]!;
     frame.flags = bytes[at + 4]!;
-    frame.streamId = bytes.readUInt32BE(at + 5) & 0x7fff_ffff;
+    frame.streamId = uint31(bytes, at + 5);
     frame.bytes = bytes;
     frame.start = at + FRAME_HEADER_SIZE;
     frame.end = at + size;
@@ -80,6 +80,9 @@ function sizeAt(bytes: Buffer, at: number, end: number): number | undefined {
   if (length > MAX_FRAME_SIZE) throw new Http2Error('FRAME_SIZE_ERROR');
   return FRAME_HEADER_SIZE + length;
 }
+
+/** Without the reserved bit before it. */
+export const uint31 = (bytes: Buffer, at: number): number => bytes.readUInt32BE(at) & 0x7fff_ffff;
 
 /** Throws where the payload has another length (RFC 9113 §4.2). */
 export function checkSize({ start, end }: Frame, length: number): void {

@@ -6,15 +6,8 @@
 import { ACCEPTED, type Answer, type Exchange, UNPROCESSED } from '../connection.js';
 import { errorBody, type ResponseHead } from './answer.js';
 import { ControlFrames } from './control-frames.js';
-import { checkSize, type Frame, FrameReader, unpad } from './frame-reader.js';
-import {
-  goawayFrame,
-  pingFrame,
-  resetFrame,
-  SETTINGS_ACK,
-  settingsFrame,
-  windowFrame,
-} from './frame-writer.js';
+import { checkSize, type Frame, FrameReader, uint31, unpad } from './frame-reader.js';
+import { pingFrame, resetFrame, SETTINGS_ACK, settingsFrame, windowFrame } from './frame-writer.js';
 import { Pings } from './pings.js';
 import {
   ErrorCode,
@@ -77,7 +70,7 @@ export class Session {
 
   /** Streams that the peer allows at present; 0 before its SETTINGS and once the session ends. */
   get maxStreams(): number {
-    return this.isLeaving || !this.sawSettings ? 0 : this.requests.allowed;
+    return this.isLeaving ? 0 : this.requests.allowed;
   }
 
   /** Takes no more requests, and has no more to do. */
@@ -122,9 +115,7 @@ export class Session {
    */
   write(out: Buffer): number {
     this.awaitEnds();
-    const at = this.control.write(out, 0);
-    if (!this.sawSettings) return at;
-    const end = this.requests.write(out, at);
+    const end = this.requests.write(out, this.control.write(out, 0));
     for (const stream of this.early) if (stream.unsent === 0) this.accepted(stream);
     return end;
   }
@@ -133,11 +124,6 @@ export class Session {
   read(chunk: Buffer): void {
     this.reader.read(chunk);
     this.events.wantsWrite();
-  }
-
-  /** The last words to a peer that broke the rules, or of a session that is done. */
-  farewell(word: ErrorWord): Buffer {
-    return goawayFrame(word);
   }
 
   /** The connection is gone: answers what is open. */
@@ -324,7 +310,7 @@ export class Session {
   private goaway({ streamId, bytes, start, end }: Frame): void {
     if (streamId !== 0) throw new Http2Error('PROTOCOL_ERROR');
     if (end - start < 8) throw new Http2Error('FRAME_SIZE_ERROR');
-    const lastId = bytes.readUInt32BE(start) & 0x7fff_ffff;
+    const lastId = uint31(bytes, start);
     const isFirst = !this.sawGoaway;
     const untouched = this.requests.takeAbove(lastId);
     this.sawGoaway = true;
@@ -336,7 +322,7 @@ export class Session {
 
   private opened(frame: Frame): void {
     checkSize(frame, 4);
-    const increment = frame.bytes.readUInt32BE(frame.start) & 0x7fff_ffff;
+    const increment = uint31(frame.bytes, frame.start);
     if (frame.streamId === 0) {
       if (increment === 0) throw new Http2Error('PROTOCOL_ERROR');
       this.requests.growConnection(increment);
