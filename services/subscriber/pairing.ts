@@ -1,6 +1,8 @@
 /** What a subscriber hands to the people who use it: an address for each app that it serves, in both forms. */
+
 import type { Crypto } from '../../shared/crypto/crypto.js';
 import { fromBase64url, toBase64url, toBase64urlBare } from '../../shared/encoding/base64url.js';
+import { hostPort } from '../../shared/encoding/host-port.js';
 import { NTF_DEFAULT_PORT } from '../../shared/ntf/constants.js';
 import { ConfigError } from '../../shared/run/config.js';
 import { formatPairing } from '../../shared/sdk/pairing.js';
@@ -42,6 +44,5 @@ export function addressesOf(config: SubscriberConfig, crypto: Crypto): ListenerA
 }
 
 function ntfAddress(keyHash: Uint8Array, { host, port }: { host: string; port: number }): string {
-  const at = host.includes(':') ? `[${host}]` : host;
-  return `ntf://${toBase64url(keyHash)}@${at}${port === NTF_DEFAULT_PORT ? '' : `:${port}`}`;
+  return `ntf://${toBase64url(keyHash)}@${hostPort(host, port, NTF_DEFAULT_PORT)}`;
 }

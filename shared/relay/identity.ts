@@ -3,6 +3,7 @@
 import type { Crypto } from '../crypto/crypto.js';
 import { fromBase64url, toBase64urlBare } from '../encoding/base64url.js';
 import { type Bytes, utf8 } from '../encoding/bytes.js';
+import { hostPort } from '../encoding/host-port.js';
 
 /** Environment byte of tokens and capabilities. */
 export const ENVIRONMENTS = ['production', 'sandbox', 'test'] as const;
@@ -52,8 +53,5 @@ export function parseGatewayAddress(text: string): GatewayAddress | undefined {
   return { fingerprint, host, port: url.port === '' ? DEFAULT_PORT : Number(url.port) };
 }
 
-export function formatGatewayAddress(address: GatewayAddress): string {
-  const host = address.host.includes(':') ? `[${address.host}]` : address.host;
-  const port = address.port === DEFAULT_PORT ? '' : `:${address.port}`;
-  return `${SCHEME}//${address.fingerprint}@${host}${port}`;
-}
+export const formatGatewayAddress = ({ fingerprint, host, port }: GatewayAddress): string =>
+  `${SCHEME}//${fingerprint}@${hostPort(host, port, DEFAULT_PORT)}`;

@@ -1,4 +1,5 @@
 import type { Server } from 'node:net';
+import { hostPort } from '../encoding/host-port.js';
 
 /** `host:port` of a listener, as configurations write it. */
 export interface ListenAddress {
@@ -16,8 +17,7 @@ export function parseListen(text: string): ListenAddress | undefined {
   return host !== undefined && port <= 65_535 ? { host, port } : undefined;
 }
 
-export const formatListen = ({ host, port }: ListenAddress): string =>
-  host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`;
+export const formatListen = ({ host, port }: ListenAddress): string => hostPort(host, port);
 
 /** Connections that wait to be accepted; the system may allow fewer. */
 export const BACKLOG = 1024;

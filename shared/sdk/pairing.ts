@@ -2,7 +2,9 @@
  * What a person hands to an app so that it finds its subscriber: one `porchlight://` URI, as text or QR code. Its form
  * is in README.md. It holds no secret, and nobody's name but those of two machines and an app. Pure.
  */
+
 import { fromBase64url, toBase64urlBare } from '../encoding/base64url.js';
+import { hostPort } from '../encoding/host-port.js';
 import { DecodeError } from '../encoding/reader.js';
 import { PROFILES, type ProfileName } from '../relay/constants.js';
 import type { GatewayAddress } from '../relay/identity.js';
@@ -98,8 +100,7 @@ function parsePlace(text: string): SubscriberPlace {
 }
 
 function formatPlace(fingerprint: string, { host, port }: Pick<SubscriberPlace, 'host' | 'port'>): string {
-  const at = host.includes(':') ? `[${host}]` : host;
-  return `${fingerprint}@${at}${port === DEFAULT_PORT ? '' : `:${port}`}`;
+  return `${fingerprint}@${hostPort(host, port, DEFAULT_PORT)}`;
 }
 
 /** A name of DNS, an onion name, or an IPv4 address; lower case, so that there is one spelling. */

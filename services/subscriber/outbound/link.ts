@@ -2,8 +2,10 @@
  * The link to one gateway, put together: connections, statement, signed requests, batches, availability.
  * Unavailable, it sends nothing but probes until one passes; nobody else needs a back-off.
  */
+
 import { readFileSync } from 'node:fs';
 import type { Crypto } from '../../../shared/crypto/crypto.js';
+import { hostPort } from '../../../shared/encoding/host-port.js';
 import type { GatewayAddress } from '../../../shared/relay/identity.js';
 import type { SigningKey } from '../../../shared/relay/signature.js';
 import { currentSealingKey } from '../../../shared/relay/statement.js';
@@ -114,7 +116,7 @@ export function createGatewayLink(options: GatewayLinkOptions): GatewayLink {
 
 /** Host and port as they stand in the Host header: lower case, no default port (RFC 9421 §2.2.3). */
 function authorityOf({ host, port }: GatewayAddress): string {
-  return new URL(`https://${host.includes(':') ? `[${host}]` : host}:${port}`).host;
+  return new URL(`https://${hostPort(host, port)}`).host;
 }
 
 function connectorOptions(options: GatewayLinkOptions): Omit<ConnectorOptions, 'trust'> {

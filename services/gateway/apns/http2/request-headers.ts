@@ -2,7 +2,9 @@
  * The header block of a push (apns.md §2). The path is the device token: it goes from the token's bytes into the bytes
  * to be sent, is no string, and is never indexed by anyone; nor is the provider token.
  */
+
 import { utf8 } from '../../../../shared/encoding/bytes.js';
+import { hostPort } from '../../../../shared/encoding/host-port.js';
 import type { ApnsPush } from '../engine.js';
 import { HpackEncoder, MAX_BEGIN_SIZE, MAX_FIELD_OVERHEAD } from './hpack/encoder.js';
 
@@ -13,11 +15,8 @@ const MAX_FIXED_SIZE = 256;
 const FIELDS = 10;
 const HTTPS_PORT = 443;
 
-/** RFC 9113 §8.3.1, RFC 3986 §3.2.2 */
-export function authorityOf(host: string, port: number): string {
-  const name = host.includes(':') ? `[${host}]` : host;
-  return port === HTTPS_PORT ? name : `${name}:${port}`;
-}
+/** RFC 9113 §8.3.1 */
+export const authorityOf = (host: string, port: number): string => hostPort(host, port, HTTPS_PORT);
 
 export class RequestHeaders {
   private readonly encoder = new HpackEncoder();
