@@ -18,11 +18,12 @@ import {
   OWN_COLUMNS,
   STRANGER_COLUMNS,
 } from './caps.js';
+import { JointHash } from './joint-hash.js';
 
 const DAY_MS = 24 * 3_600_000;
 const KEY_SIZE = 32;
 const HASH_SIZE = 16;
-const PREFIX_SIZE = 1 + APP_TAG_SIZE;
+const MOST_HASHED = 1 + APP_TAG_SIZE + MAX_TOKEN_SIZE;
 
 /** Why a push waits: the asker's own allowance, the device's, or no room to count it. */
 export interface DeviceRefusal {
@@ -66,11 +67,11 @@ export class DeviceLimits {
   private today: Day;
   private yesterday: Day;
   private begun: number;
-  /** What is hashed. */
-  private readonly scratch = new Uint8Array(PREFIX_SIZE + MAX_TOKEN_SIZE);
+  private readonly names: JointHash;
 
   constructor(options: DeviceLimitsOptions) {
     this.options = options;
+    this.names = new JointHash(options.crypto, MOST_HASHED);
     this.caps = capsOfShare(options.gateways ?? 1);
     this.begun = options.clock.monotonic();
     this.today = this.newDay();
@@ -153,14 +154,7 @@ export class DeviceLimits {
 
   /** Keyed hash of environment ‖ appTag ‖ token under the day's key, one character a byte. */
   private hash(day: Day, { environment, appTag, token }: OpenCapability): string {
-    const { scratch } = this;
-    scratch[0] = environmentCode(environment);
-    scratch.set(appTag, 1);
-    scratch.set(token, PREFIX_SIZE);
-    const used = scratch.subarray(0, PREFIX_SIZE + token.length);
-    const hash = this.options.crypto.keyedHash(day.key, used);
-    wipe(used);
-    return latin1(hash);
+    return latin1(this.names.of(day.key, Uint8Array.of(environmentCode(environment)), appTag, token));
   }
 
   /** Changes the key once a day; after two days without traffic both days are new. */

@@ -1,7 +1,7 @@
 /** What Redis is asked for one frame: the names of its keys under one day's key, and its limits. Nothing of it can be read back. */
 import type { Crypto } from '../../../shared/crypto/crypto.js';
 import { toBase64url } from '../../../shared/encoding/base64url.js';
-import { type Bytes, wipe } from '../../../shared/encoding/bytes.js';
+import type { Bytes } from '../../../shared/encoding/bytes.js';
 import type { FrameKind } from '../../../shared/relay/batch.js';
 import { APP_TAG_SIZE, environmentCode } from '../../../shared/relay/identity.js';
 import { MAX_TOKEN_SIZE } from '../../../shared/relay/sealed-token.js';
@@ -13,6 +13,7 @@ import {
   STRANGER_BUCKETS,
 } from '../limits/caps.js';
 import type { AskedFrame } from '../limits/frame-gate.js';
+import { JointHash } from '../limits/joint-hash.js';
 import type { Argument } from './client.js';
 
 /** Multiples of 3 make whole base64url. */
@@ -68,14 +69,12 @@ export interface FrameKeys {
 }
 
 export class Tickets {
-  private readonly crypto: Crypto;
+  private readonly names: JointHash;
   private readonly prefix: string;
   private readonly limitsTest: boolean;
-  /** What is hashed. */
-  private readonly scratch = new Uint8Array(APP_TAG_SIZE + 1 + MAX_TOKEN_SIZE);
 
   constructor(crypto: Crypto, prefix: string, limitsTest: boolean) {
-    this.crypto = crypto;
+    this.names = new JointHash(crypto, APP_TAG_SIZE + 1 + MAX_TOKEN_SIZE);
     this.prefix = prefix;
     this.limitsTest = limitsTest;
   }
@@ -83,7 +82,8 @@ export class Tickets {
   /** The names of a frame's keys under a day's key. */
   keys(asked: AskedFrame, dayKey: Bytes): FrameKeys {
     const { open } = asked;
-    const hash = (size: number, ...parts: Bytes[]): Uint8Array => this.hash(dayKey, parts).subarray(0, size);
+    const hash = (size: number, ...parts: Bytes[]): Uint8Array =>
+      this.names.of(dayKey, ...parts).subarray(0, size);
     const environment = Uint8Array.of(environmentCode(open.environment));
     const device = hash(DEVICE_HASH, open.appTag, environment, open.token);
     const tag = toBase64url(device);
@@ -105,18 +105,6 @@ export class Tickets {
     }
     args[0] = count;
     return args;
-  }
-
-  private hash(key: Bytes, parts: readonly Bytes[]): Uint8Array {
-    let length = 0;
-    for (const part of parts) {
-      this.scratch.set(part, length);
-      length += part.length;
-    }
-    const used = this.scratch.subarray(0, length);
-    const hash = this.crypto.keyedHash(key, used);
-    wipe(used);
-    return hash;
   }
 
   private groups({ open, kind }: AskedFrame): readonly Group[] {
